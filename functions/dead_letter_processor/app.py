@@ -1,0 +1,47 @@
+"""Door: MessagesDeadLetterQueue. Marks what could not be answered as FAILED and tells the person."""
+
+import time
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from core.dead_letters import give_up
+from core.events import MessageReceived
+from core.http import Http
+from core.platforms import connect
+from core.queues import PartialItemFailureResponse, consume
+from core.settings import DeadLetterSettings, Secrets, create_sqs_client
+from core.store import Store
+from core.telemetry import logger
+
+settings = DeadLetterSettings.from_env()
+
+# Built once per cold start; every collaborator of the use case is named here and nowhere else.
+give_up_messages = partial(
+    consume,
+    contract=MessageReceived,
+    handle=partial(
+        give_up,
+        store=Store(settings.table_name, bucket_name=settings.bucket_name),
+        connect=partial(
+            connect,
+            read_secret=Secrets().read,
+            base_urls=settings.platform_base_urls,
+            http=Http(),
+            monotonic=time.monotonic,
+            sleep=time.sleep,
+        ),
+        clock=partial(datetime.now, UTC),
+    ),
+    client=create_sqs_client(),
+    queue_url=settings.dead_letter_queue_url,
+    max_receive_count=settings.max_receive_count,
+)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Lambda entry point."""
+    return give_up_messages(event, context)

@@ -1,0 +1,28 @@
+"""Door: POST /slack/events. Takes Slack's call, puts the message on MessagesQueue and acknowledges it."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from core.platforms.slack.inbound import build
+
+from core.queues import publish
+from core.settings import Secrets, SlackWebhookSettings, create_sqs_client, read_trace_header
+from core.webhook import HttpResponse, receive
+
+settings = SlackWebhookSettings.from_env()
+
+# Built once per cold start; every collaborator is named here and nowhere else.
+take = partial(
+    receive,
+    inbound=build(partial(Secrets().read, settings.slack_signing_secret_name)),
+    publish=partial(
+        publish, client=create_sqs_client(), queue_url=settings.messages_queue_url, trace_header=read_trace_header
+    ),
+    now=partial(datetime.now, UTC),
+)
+
+
+def handler(event: dict[str, Any], _context: object) -> HttpResponse:
+    """Lambda entry point."""
+    return take(event)

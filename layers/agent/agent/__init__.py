@@ -1,0 +1,1 @@
+"""Agent room: from a question to a delivered answer."""

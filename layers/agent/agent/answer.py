@@ -1,0 +1,347 @@
+"""One turn: from a message on the queue to one delivered answer, however often the message is delivered.
+
+Claim the conversation, store the question, ask the model while the answer streams to the platform, commit everything
+in one transaction, finish the delivery. After a crash anywhere the next delivery of the same message goes on: a stored
+answer is delivered again and never bought a second time, a platform message that was begun is edited to its end.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from agent import entries
+from agent.history import render_prompt
+from agent.model_values import ModelEvent, ModelRequest, TextDelta
+from agent.people import People, Refusal
+from core.errors import PermanentError, RetryableError, ServiceError
+from core.events import MessageReceived
+from core.models import ConversationStatus, Input, Installation, Message, Role, Settings, Task, User
+from core.platforms import Outbound, Reply, reply_to
+from core.queues import Delivery
+from core.store import Claim, ClaimLostError, Opening, Store, keys
+from core.telemetry import logger, metrics
+from core.texts import CUT_NOTE, REFUSAL, explain_failure
+
+_DELIVERY_SECONDS = 20.0  # kept free of the model's time: to commit, and to finish the delivery
+_LEAST_MODEL_SECONDS = 5.0
+_LEASE_MARGIN = timedelta(seconds=5)  # a lease outlives its invocation by this
+
+
+class Model(Protocol):
+    """The language model: the vendor's API in production, a scripted one in tests."""
+
+    def stream(self, request: ModelRequest, *, seconds: float) -> Iterable[ModelEvent]:
+        """The answer's deltas and, last, how it finished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collaborators:
+    """What a turn works with; built once per cold start.
+
+    Attributes:
+        connect: Binds the platform adapter to an installation.
+        default_settings: The AI configuration of a company that has none of its own.
+        new_id: Makes an opaque id that starts with the given word.
+    """
+
+    store: Store
+    people: People
+    model: Model
+    connect: Callable[[Installation], Outbound]
+    default_settings: Settings
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    new_id: Callable[[str], str]
+
+
+def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators) -> None:
+    """Answer one message once.
+
+    Returns normally when the message needs no further delivery: it was answered, refused, ignored, or failed for good
+    and the person was told.
+
+    Raises:
+        RetryableError: Deliver the message again.
+    """
+    message = delivery.message
+    installation = collaborators.people.find_installation(message)
+    if installation is None:
+        _end(message, "no-installation")
+        return
+    outbound = collaborators.connect(installation)
+    conversation_id = collaborators.store.find_conversation_id(installation.company_id, message.address)
+    if conversation_id is None and not message.is_addressed:
+        _end(message, "not-addressed")
+        return
+    person = collaborators.people.validate(message, installation, outbound)
+    if isinstance(person, Refusal):
+        if person.is_to_be_said:
+            target = reply_to(message, is_unrecorded=delivery.attempt > 1)
+            outbound.open_reply(target, posted=lambda _: None).finish(REFUSAL)
+        _end(message, "refused")
+        return
+    turn = _Turn(delivery, installation.company_id, person, outbound, collaborators)
+    turn.run(conversation_id)
+
+
+def _end(message: MessageReceived, outcome: str) -> None:
+    metrics.count("TurnsEnded", outcome=outcome, platform=message.address.platform)
+    logger.info("turn ended", extra={"correlation_id": message.correlation_id, "outcome": outcome})
+
+
+def _spoken(reply: Message) -> str:
+    """The text that the platform shows for a stored reply."""
+    return reply.text + CUT_NOTE if reply.finish_reason == "length" else reply.text
+
+
+class _Turn:
+    """One delivery of one message, and how far it has come."""
+
+    def __init__(
+        self,
+        delivery: Delivery[MessageReceived],
+        company_id: str,
+        user: User,
+        outbound: Outbound,
+        collaborators: Collaborators,
+    ) -> None:
+        self._delivery = delivery
+        self._message = delivery.message
+        self._company_id = company_id
+        self._user = user
+        self._outbound = outbound
+        self._use = collaborators
+        self._store = collaborators.store
+        self._text = entries.read_question(self._message, outbound.read_text(self._message))
+        self._shown: Reply | None = None
+        self._spoken_so_far: list[str] = []
+        self._stored_reply: Message | None = None
+        self._task: Task | None = None
+        address = self._message.address
+        self._ulid = keys.message_ulid(
+            address.platform,
+            address.workspace_id,
+            address.channel_id,
+            self._message.external_message_id,
+            self._message.sent_at,
+        )
+
+    def run(self, conversation_id: str | None) -> None:
+        settings = self._use.people.find_settings(self._company_id) or self._use.default_settings
+        current = entries.make_input(settings)
+        current_hash = self._store.save_input(self._company_id, current)
+        opening = entries.make_opening(
+            self._message,
+            self._user,
+            text=self._text,
+            input_hash=current_hash,
+            session_id=self._use.new_id("ses"),
+        )
+        if conversation_id is None:
+            conversation_id = self._store.open_conversation(
+                self._company_id, self._message.address, self._use.new_id("cnv")
+            )
+        claim = self._store.claim_conversation(
+            self._company_id,
+            conversation_id,
+            opening=opening,
+            task_id=keys.task_id(conversation_id, self._ulid),
+            lease=timedelta(seconds=self._delivery.remaining()) + _LEASE_MARGIN,
+            now=self._use.clock(),
+        )
+        try:
+            reply, shown = self._answer(claim, opening)
+        except ClaimLostError:
+            raise
+        except PermanentError as exc:
+            self._fail(claim, exc)
+            return
+        except Exception:
+            with suppress(ServiceError):  # the next delivery waits for the lease instead
+                self._store.release_claim(claim, status=ConversationStatus.IN_PROGRESS, now=self._use.clock())
+            raise
+        self._deliver(reply, shown)
+
+    def _answer(self, claim: Claim, opening: Opening) -> tuple[Message, Reply]:
+        """The stored reply, and where it is shown; committed by this delivery or by an earlier one."""
+        conversation = claim.conversation
+        input_ = self._store.get_input(self._company_id, conversation.input)
+        question_id = keys.message_id(conversation.id, self._ulid)
+        history = self._store.history(claim, limit=input_.limits.history_messages, before=question_id)
+        question = entries.make_question(
+            self._message,
+            opening,
+            conversation_id=conversation.id,
+            ulid=self._ulid,
+            text=self._text,
+            parent_id=history[-1].id if history else None,
+        )
+        prompts = self._fill(input_)
+        system = entries.make_system_message(
+            opening,
+            conversation_id=conversation.id,
+            ulid=self._ulid,
+            prompt="\n\n".join(prompts.prompts),
+            now=self._use.clock(),
+        )
+        is_new = self._store.save_question(claim, question, opening_message=None if history else system)
+        answered_ids = frozenset(i for m in history if m.role is Role.ASSISTANT for i in m.outgoing_ids)
+        if not is_new and (reply := self._store.find_reply(self._company_id, question.id)):
+            self._stored_reply = reply
+            shown = self._open(reply.outgoing_ids, answered_ids, is_redelivery=True)
+            self._store.release_claim(claim, status=ConversationStatus.COMPLETED, now=self._use.clock())
+            return reply, shown
+        return self._ask(claim, question, prompts, history, answered_ids, is_redelivery=not is_new)
+
+    def _ask(
+        self,
+        claim: Claim,
+        question: Message,
+        input_: Input,
+        history: tuple[Message, ...],
+        answered_ids: frozenset[str],
+        *,
+        is_redelivery: bool,
+    ) -> tuple[Message, Reply]:
+        prompt = render_prompt(input_, claim.conversation.input, history, question)
+        task = self._store.start_task(
+            claim, entries.make_task(question, input_, prompt.manifest, now=self._use.clock())
+        )
+        self._task = task
+        conversation = claim.conversation
+        is_ours = conversation.streaming_task_id == task.id
+        known = conversation.outgoing_ids if is_ours else task.outgoing_ids
+        shown = self._open(known, answered_ids, is_redelivery=is_redelivery, claim=claim)
+        request = ModelRequest(
+            model=input_.model,
+            api_kind=input_.api_kind,
+            messages=prompt.messages,
+            max_output_tokens=input_.limits.max_output_tokens,
+            user=hashlib.sha256(f"{self._company_id}/{self._user.id}".encode()).hexdigest()[:32],
+            prompt_cache_key=conversation.id,
+        )
+        answered = self._stream(request, shown)
+        now = self._use.clock()
+        reply = entries.make_reply(question, answered, outgoing_ids=shown.outgoing_ids, now=now)
+        self._store.commit_reply(claim, reply, entries.complete_task(task, answered, now=now), now=now)
+        self._stored_reply = reply
+        self._measure(answered)
+        return reply, shown
+
+    def _fill(self, input_: Input) -> Input:
+        """The prompts with their named variables filled in."""
+        company = self._use.people.find_company(self._company_id)
+        names = {"{company}": company.name if company else self._company_id, "{person}": self._user.name}
+        filled = []
+        for prompt in input_.prompts:
+            text = prompt
+            for variable, value in names.items():
+                text = text.replace(variable, value)
+            filled.append(text)
+        return input_.model_copy(update={"prompts": tuple(filled)})
+
+    def _open(
+        self,
+        known: tuple[str, ...],
+        answered_ids: frozenset[str],
+        *,
+        is_redelivery: bool,
+        claim: Claim | None = None,
+    ) -> Reply:
+        def remember(ids: tuple[str, ...]) -> None:
+            if self._stored_reply is not None:
+                self._store.save_outgoing_ids(self._stored_reply, ids)
+            elif claim is not None:
+                self._store.mark_streaming(claim, outgoing_ids=ids, now=self._use.clock())
+
+        target = reply_to(
+            self._message,
+            outgoing_ids=known,
+            is_unrecorded=is_redelivery or self._delivery.attempt > 1,
+            answered_ids=answered_ids,
+        )
+        self._shown = self._outbound.open_reply(target, posted=remember)
+        return self._shown
+
+    def _stream(self, request: ModelRequest, shown: Reply) -> entries.Answered:
+        seconds = self._delivery.remaining() - _DELIVERY_SECONDS
+        if seconds < _LEAST_MODEL_SECONDS:
+            raise RetryableError("no-time", "the invocation has no time left for the model", retry_after=timedelta(0))
+        started = self._use.monotonic()
+        first: float | None = None
+        finished = None
+        for event in self._use.model.stream(request, seconds=seconds):
+            if isinstance(event, TextDelta):
+                first = first if first is not None else self._use.monotonic()
+                self._spoken_so_far.append(event.text)
+                self._show(shown, event.text)
+            else:
+                finished = event
+        if finished is None:
+            raise RetryableError("model-broken-off", "the model's answer ended without its end")
+        text = "".join(self._spoken_so_far)
+        if not text.strip():
+            is_refused = finished.finish_reason == "content_filter"
+            raise PermanentError("content-refused" if is_refused else "empty-answer", "the model gave no text")
+        ended = self._use.monotonic()
+        return entries.Answered(
+            text=text,
+            finished=finished,
+            time_to_first_token_ms=round(((first or ended) - started) * 1000),
+            duration_ms=round((ended - started) * 1000),
+        )
+
+    def _show(self, shown: Reply, text: str) -> None:
+        try:
+            shown.append(text)
+        except ClaimLostError:
+            raise
+        except ServiceError as exc:
+            # The answer is paid for: it is taken to its end, stored, and delivered when the platform takes it.
+            logger.warning("answer not shown yet", extra={**self._about(), "code": exc.code})
+
+    def _deliver(self, reply: Message, shown: Reply) -> None:
+        outcome = "answered"
+        try:
+            ids = shown.finish(_spoken(reply))
+        except PermanentError as exc:
+            logger.error("answer cannot be delivered", extra={**self._about(), "code": exc.code})
+            outcome = "undeliverable"
+        else:
+            if ids != reply.outgoing_ids:
+                self._store.save_outgoing_ids(reply, ids)
+        _end(self._message, outcome)
+
+    def _fail(self, claim: Claim, error: PermanentError) -> None:
+        """Record the failure, then tell the person, after whatever they already saw of the answer."""
+        logger.error("turn failed", extra={**self._about(), "code": error.code})
+        task = self._task
+        if task is not None:
+            task = entries.fail_task(task, code=error.code, reason=error.message, now=self._use.clock())
+            self._store.fail_turn(claim, task, now=self._use.clock())
+        else:
+            self._store.release_claim(claim, status=ConversationStatus.FAILED, now=self._use.clock())
+        text = "\n\n".join(filter(None, ["".join(self._spoken_so_far), explain_failure(error.code)]))
+        shown = self._shown or self._open((), frozenset(), is_redelivery=False)
+        try:
+            ids = shown.finish(text)
+        except PermanentError as exc:
+            logger.error("failure cannot be told", extra={**self._about(), "code": exc.code})
+        else:
+            if task is not None:
+                self._store.save_task_outgoing_ids(task, ids)
+        _end(self._message, "failed")
+
+    def _measure(self, answered: entries.Answered) -> None:
+        platform = self._message.address.platform
+        metrics.milliseconds("TimeToFirstToken", answered.time_to_first_token_ms, platform=platform)
+        metrics.milliseconds("TurnDuration", answered.duration_ms, platform=platform)
+        if usage := answered.finished.usage:
+            metrics.count("InputTokens", usage.input_tokens, platform=platform)
+            metrics.count("OutputTokens", usage.output_tokens, platform=platform)
+
+    def _about(self) -> dict[str, str]:
+        return {"correlation_id": self._message.correlation_id}

@@ -1,0 +1,196 @@
+"""What a turn writes: the conversation's opening, the question, the task and the reply, as values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from agent.model_values import Finished
+from core.events import MessageReceived
+from core.models import (
+    ApiKind,
+    ContentPart,
+    ContentType,
+    Input,
+    Message,
+    PromptManifest,
+    Role,
+    Settings,
+    Task,
+    TaskStatus,
+    Usage,
+    User,
+)
+from core.store import Opening, keys
+
+_TITLE_CHARACTERS = 80
+_NO_TEXT = "(The person mentioned you without writing anything.)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What the model gave: the text, how it ended and how long it took (milliseconds)."""
+
+    text: str
+    finished: Finished
+    time_to_first_token_ms: int
+    duration_ms: int
+
+
+def default_settings(*, model: str, api_kind: ApiKind, created_at: datetime) -> Settings:
+    """The AI configuration of a company that has none of its own: the deployed model and the prompt in this room."""
+    return Settings(
+        id="default",
+        company_id="",
+        version=0,
+        name="Default",
+        model=model,
+        api_kind=api_kind,
+        prompt=(Path(__file__).parent / "prompts" / "default.md").read_text(encoding="utf-8"),
+        created_at=created_at,
+    )
+
+
+def make_input(settings: Settings) -> Input:
+    """The configuration as a new conversation keeps it."""
+    return Input(
+        settings_id=settings.id,
+        settings_version=settings.version,
+        prompts=(settings.prompt,),
+        model=settings.model,
+        api_kind=settings.api_kind,
+        limits=settings.limits,
+    )
+
+
+def make_opening(message: MessageReceived, user: User, *, text: str, input_hash: str, session_id: str) -> Opening:
+    """What the conversation is created with, if it does not exist yet."""
+    address = message.address
+    return Opening(
+        user_id=user.id,
+        title=" ".join(text.split())[:_TITLE_CHARACTERS],
+        entity_type="DIRECT_MESSAGE" if address.is_direct else "CHANNEL",
+        entity_id=f"{address.platform}:{address.workspace_id}:{address.channel_id}",
+        session_id=session_id,
+        address=address,
+        input=input_hash,
+    )
+
+
+def read_question(message: MessageReceived, text: str) -> str:
+    """The structured prompt: what was written, and what was attached and cannot be read."""
+    attached = [f"[Attached file that you cannot read: {file.name or 'unnamed'}]" for file in message.files]
+    return "\n".join([text, *attached] if text else attached) or _NO_TEXT
+
+
+def make_system_message(opening: Opening, *, conversation_id: str, ulid: str, prompt: str, now: datetime) -> Message:
+    """The first message of a conversation: its instructions."""
+    message_id = keys.message_id(conversation_id, keys.opening_ulid(ulid))
+    return Message(
+        id=message_id,
+        llm_conversation_id=conversation_id,
+        role=Role.SYSTEM,
+        entity_type=opening.entity_type,
+        entity_id=opening.entity_id,
+        user_id=opening.user_id,
+        content=(_text_part(prompt, message_id),),
+        created_at=now,
+    )
+
+
+def make_question(
+    message: MessageReceived, opening: Opening, *, conversation_id: str, ulid: str, text: str, parent_id: str | None
+) -> Message:
+    """What the person wrote, as it is stored before the model is asked."""
+    message_id = keys.message_id(conversation_id, ulid)
+    return Message(
+        id=message_id,
+        llm_conversation_id=conversation_id,
+        external_message_id=message.external_message_id,
+        parent_message_id=parent_id,
+        role=Role.USER,
+        user_prompt=message.text,
+        structured_user_prompt=text,
+        llm_task_id=keys.task_id(conversation_id, ulid),
+        entity_type=opening.entity_type,
+        entity_id=opening.entity_id,
+        user_id=opening.user_id,
+        content=(_text_part(text, message_id),),
+        created_at=message.sent_at,
+    )
+
+
+def make_task(question: Message, input_: Input, manifest: PromptManifest, *, now: datetime) -> Task:
+    """The run of the model for `question`, as it starts."""
+    return Task(
+        id=question.llm_task_id or "",
+        llm_conversation_id=question.llm_conversation_id,
+        message_id=question.id,
+        status=TaskStatus.IN_PROGRESS,
+        llm_settings_id=f"{input_.settings_id}:v{input_.settings_version}",
+        llm_raw_prompt=manifest.model_dump_json(by_alias=True),
+        model=input_.model,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def make_reply(question: Message, answered: Answered, *, outgoing_ids: tuple[str, ...], now: datetime) -> Message:
+    """The answer to `question`; its key follows the question's, so that there can be only one."""
+    message_id = keys.message_id(question.llm_conversation_id, keys.reply_ulid(keys.ulid_of(question.id)))
+    return Message(
+        id=message_id,
+        llm_conversation_id=question.llm_conversation_id,
+        parent_message_id=question.id,
+        role=Role.ASSISTANT,
+        llm_parsed_output=answered.text,
+        llm_task_id=question.llm_task_id,
+        entity_type=question.entity_type,
+        entity_id=question.entity_id,
+        user_id=question.user_id,
+        content=(_text_part(answered.text, message_id),),
+        outgoing_ids=outgoing_ids,
+        finish_reason=answered.finished.finish_reason,
+        created_at=now,
+    )
+
+
+def complete_task(task: Task, answered: Answered, *, now: datetime) -> Task:
+    """`task` with what the run gave. Token counts stay None where the provider sent none."""
+    usage = answered.finished.usage
+    return task.model_copy(
+        update={
+            "status": TaskStatus.COMPLETED,
+            "llm_raw_output": answered.text,
+            "llm_structured_output": answered.text,
+            **_count(usage),
+            "model": answered.finished.model or task.model,
+            "provider_request_id": answered.finished.request_id,
+            "time_to_first_token_ms": answered.time_to_first_token_ms,
+            "duration_ms": answered.duration_ms,
+            "error_class": None,
+            "error_message": None,
+            "updated_at": now,
+        }
+    )
+
+
+def fail_task(task: Task, *, code: str, reason: str, now: datetime) -> Task:
+    """`task` as failed, with why."""
+    update = {"status": TaskStatus.FAILED, "error_class": code, "error_message": reason, "updated_at": now}
+    return task.model_copy(update=update)
+
+
+def _count(usage: Usage | None) -> dict[str, int]:
+    if usage is None:
+        return {}
+    return {
+        "total_input_tokens": usage.input_tokens,
+        "total_output_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+    }
+
+
+def _text_part(text: str, message_id: str) -> ContentPart:
+    return ContentPart(type=ContentType.TEXT, text=text, message_id=message_id)

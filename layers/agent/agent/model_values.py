@@ -1,0 +1,68 @@
+"""What the model is asked and what it answers, as values that know no vendor.
+
+Import these wherever a turn is made; only `agent.model` knows the model's API.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from core.models import ApiKind, Role, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMessage:
+    """One message of the prompt."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """One call of the model.
+
+    Attributes:
+        model: The model's name, as its API knows it.
+        api_kind: Which of the two APIs to speak.
+        messages: The prompt, in order, ending with the question.
+        max_output_tokens: Where the answer is cut off (`finish_reason` "length"). Reasoning counts.
+        user: Opaque id of the person, for the vendor's abuse monitoring; never a name, an e-mail or a platform id.
+            At most 64 characters (OpenAI's limit).
+        prompt_cache_key: The same for requests whose prompts begin alike, so that the vendor's prompt cache finds
+            them. At most 64 characters.
+    """
+
+    model: str
+    api_kind: ApiKind
+    messages: tuple[ModelMessage, ...]
+    max_output_tokens: int
+    user: str
+    prompt_cache_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of the answer; never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The answer is complete. Always the last event, and there is exactly one.
+
+    Attributes:
+        finish_reason: "stop", "length" (cut off at `max_output_tokens`), "content_filter" (the vendor withheld the
+            rest, or all of it), "refusal" (the text that came is the model's refusal), or the API's own word.
+        usage: What the call took; None where the server does not say.
+        model: The exact model that answered, as the server names it.
+        request_id: The vendor's id of the call, for a support case.
+    """
+
+    finish_reason: str
+    usage: Usage | None
+    model: str
+    request_id: str | None
+
+
+type ModelEvents = Iterator[TextDelta | Finished]

@@ -1,0 +1,103 @@
+"""Dead letters: a message that the processor could not finish is marked FAILED, and the person is told."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from core.errors import PermanentError
+from core.events import MessageReceived
+from core.models import Conversation, Installation, Message, Task, TaskStatus
+from core.platforms import Outbound, reply_to
+from core.queues import Delivery
+from core.store import Store, keys
+from core.telemetry import logger, metrics
+from core.texts import explain_failure
+
+_CODE = "dead-letter"
+
+
+def give_up(
+    delivery: Delivery[MessageReceived],
+    *,
+    store: Store,
+    connect: Callable[[Installation], Outbound],
+    clock: Callable[[], datetime],
+) -> None:
+    """End a message for good: its task FAILED, its person told; an answer that was stored meanwhile is delivered.
+
+    Raises:
+        RetryableError: Deliver the message again.
+    """
+    message = delivery.message
+    installation = store.directory.find_installation(message.address.platform, message.address.workspace_id)
+    if installation is None or not installation.enabled:
+        _end(message, "no-installation")
+        return
+    conversation_id = store.find_conversation_id(installation.company_id, message.address)
+    if conversation_id is None and not message.is_addressed:
+        _end(message, "not-addressed")
+        return
+    outbound = connect(installation)
+    try:
+        if conversation_id is None:
+            _tell(message, outbound, ())
+        else:
+            _end_turn(message, installation.company_id, conversation_id, store, outbound, clock())
+    except PermanentError as exc:
+        logger.error("failure cannot be told", extra={"correlation_id": message.correlation_id, "code": exc.code})
+    _end(message, "dead-letter")
+
+
+def _end_turn(
+    message: MessageReceived, company_id: str, conversation_id: str, store: Store, outbound: Outbound, now: datetime
+) -> None:
+    address = message.address
+    ulid = keys.message_ulid(
+        address.platform, address.workspace_id, address.channel_id, message.external_message_id, message.sent_at
+    )
+    if reply := store.find_reply(company_id, keys.message_id(conversation_id, ulid)):
+        _deliver(message, reply, store, outbound)
+        return
+    task = store.record_dead_letter(company_id, conversation_id, _failed_task(conversation_id, ulid, now), now=now)
+    conversation = store.get_conversation(company_id, conversation_id)
+    ids = _tell(message, outbound, _begun(conversation, task))
+    store.save_task_outgoing_ids(company_id, task, ids)
+
+
+def _failed_task(conversation_id: str, ulid: str, now: datetime) -> Task:
+    return Task(
+        id=keys.task_id(conversation_id, ulid),
+        llm_conversation_id=conversation_id,
+        message_id=keys.message_id(conversation_id, ulid),
+        status=TaskStatus.FAILED,
+        llm_settings_id="",
+        error_class=_CODE,
+        error_message="every attempt to answer failed; the message went to the dead-letter queue",
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _begun(conversation: Conversation | None, task: Task) -> tuple[str, ...]:
+    """Platform messages of the answer that was begun and never ended."""
+    if conversation and conversation.streaming_task_id == task.id:
+        return conversation.outgoing_ids
+    return task.outgoing_ids
+
+
+def _deliver(message: MessageReceived, reply: Message, store: Store, outbound: Outbound) -> None:
+    target = reply_to(message, outgoing_ids=reply.outgoing_ids, is_unrecorded=True)
+
+    def remember(ids: tuple[str, ...]) -> None:
+        store.save_outgoing_ids(reply, ids)
+
+    outbound.open_reply(target, posted=remember).finish(reply.text)
+
+
+def _tell(message: MessageReceived, outbound: Outbound, known: tuple[str, ...]) -> tuple[str, ...]:
+    target = reply_to(message, outgoing_ids=known, is_unrecorded=True)
+    return outbound.open_reply(target, posted=lambda _: None).finish(explain_failure(_CODE))
+
+
+def _end(message: MessageReceived, outcome: str) -> None:
+    metrics.count("DeadLettersEnded", outcome=outcome, platform=message.address.platform)
+    logger.info("dead letter ended", extra={"correlation_id": message.correlation_id, "outcome": outcome})

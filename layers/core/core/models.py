@@ -1,0 +1,316 @@
+"""Domain values: what the rooms hand to each other. Frozen, validated, named as they are stored.
+
+JSON and stored names are the camelCase form of the Python names (`userCompanyId` for `user_company_id`). Times are
+aware UTC datetimes here and ISO 8601 with milliseconds in JSON.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+
+def _in_utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        msg = "a time needs its zone: give it in UTC, ending in Z"
+        raise ValueError(msg)
+    return value.astimezone(UTC)
+
+
+def to_iso(value: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds, the form in which every time is stored (`2026-01-31T09:30:00.123Z`)."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Time = Annotated[datetime, AfterValidator(_in_utc), PlainSerializer(to_iso, return_type=str, when_used="json")]
+
+
+class Value(BaseModel):
+    """A frozen value with camelCase JSON names."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+
+class ConversationStatus(StrEnum):
+    """CREATED → IN_PROGRESS → STREAMING → COMPLETED | FAILED | CANCELED; a new message leads back to IN_PROGRESS."""
+
+    CREATED = "CREATED"
+    IN_PROGRESS = "IN_PROGRESS"
+    STREAMING = "STREAMING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+
+
+class TaskStatus(StrEnum):
+    """PENDING → IN_PROGRESS → STREAMING → COMPLETED | FAILED | CANCELED."""
+
+    PENDING = "PENDING"
+    IN_PROGRESS = "IN_PROGRESS"
+    STREAMING = "STREAMING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+
+
+class Role(StrEnum):
+    """Who a message is from: `system` for prompts and tool results, `user` for people, `assistant` for replies."""
+
+    SYSTEM = "system"
+    ASSISTANT = "assistant"
+    USER = "user"
+
+
+class ContentType(StrEnum):
+    """What a content part holds."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    JSON = "JSON"
+
+
+class ApiKind(StrEnum):
+    """Which of the model API's two surfaces is spoken."""
+
+    RESPONSES = "responses"
+    CHAT = "chat"
+
+
+class Address(Value):
+    """Where a conversation takes place on its platform. `thread_id` is empty where the channel itself is the thread."""
+
+    platform: str
+    workspace_id: str
+    channel_id: str
+    thread_id: str = ""
+    is_direct: bool = False
+
+    @property
+    def key(self) -> str:
+        """One conversation's place within the workspace: `<channel>#<thread>`."""
+        return f"{self.channel_id}#{self.thread_id}"
+
+
+class Company(Value):
+    """A tenant of ours."""
+
+    id: str
+    name: str
+    created_at: Time
+
+
+class User(Value):
+    """A person in a company's directory."""
+
+    id: str
+    company_id: str
+    email: str
+    name: str
+    enabled: bool = True
+    created_at: Time
+
+
+class Identity(Value):
+    """Who a platform's user is in our directory.
+
+    `user_id` is None for a person whom no directory entry matched; `refused_for` then names the platform message that
+    was answered with the refusal, so that it is said once.
+    """
+
+    company_id: str
+    platform: str
+    workspace_id: str
+    external_user_id: str
+    user_id: str | None = None
+    email: str | None = None
+    refused_for: str | None = None
+    created_at: Time
+
+
+class Installation(Value):
+    """A workspace that belongs to a company. The bot token is in Secrets Manager under `secret_name`, never here."""
+
+    id: str
+    company_id: str
+    platform: str
+    workspace_id: str
+    enabled: bool = True
+    settings: dict[str, Any] = Field(default_factory=dict)  # JSON whose shape the platform's adapter validates
+    secret_name: str
+    status: str = "ACTIVE"
+    created_at: Time
+    updated_at: Time
+
+
+class Limits(Value):
+    """What one turn may take."""
+
+    max_output_tokens: int = 4096
+    history_messages: int = 20
+    history_characters: int = 48_000
+
+
+class Settings(Value):
+    """One version of a company's AI configuration (LLMSettings)."""
+
+    id: str
+    company_id: str
+    version: int
+    name: str
+    model: str
+    api_kind: ApiKind
+    prompt: str
+    limits: Limits = Limits()
+    created_at: Time
+
+
+class Input(Value):
+    """The AI configuration a conversation started with. Immutable; stored once per content hash (`sha256`)."""
+
+    settings_id: str
+    settings_version: int
+    prompts: tuple[str, ...]
+    knowledge_base: dict[str, Any] = Field(default_factory=dict)  # no knowledge base is configured: empty
+    tools: tuple[dict[str, Any], ...] = ()
+    output_configuration: dict[str, Any] | None = None  # a JSON Schema, where the answer has a fixed shape
+    model: str
+    api_kind: ApiKind
+    limits: Limits = Limits()
+
+
+class ImageReference(Value):
+    """Where an image's bytes are."""
+
+    url: str
+    media_type: str
+    size: int
+
+
+class ContentPart(Value):
+    """One part of a message, in order: a text, an image, or JSON."""
+
+    type: ContentType
+    text: str | None = None
+    image: ImageReference | None = None
+    json_value: dict[str, Any] | None = Field(default=None, alias="JSON")
+    message_id: str
+
+
+class Usage(Value):
+    """Tokens that one or more model calls took. `cached` is part of `input`, `reasoning` part of `output`."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class Conversation(Value):
+    """A conversation (LLMConversation) as it stands in the table."""
+
+    id: str
+    user_id: str
+    user_company_id: str
+    title: str
+    entity_type: str
+    entity_id: str | None = None
+    session_id: str
+    conversation_source: str
+    address: Address
+    status: ConversationStatus
+    input: str  # content hash of its Input
+    message_count: int = 0
+    total_input_tokens: int = 0
+    total_output_tokens: int = 0
+    total_tokens: int = 0
+    total_cost: Decimal | None = None
+    cancel_requested: bool = False
+    current_task_id: str | None = None
+    outgoing_ids: tuple[str, ...] = ()  # platform messages of the answer that is arriving
+    fencing_token: int = 0
+    lease_until: Time | None = None
+    created_at: Time
+    updated_at: Time
+
+
+class Message(Value):
+    """One message of a conversation (LLMConversationMessage) with its content parts."""
+
+    id: str
+    llm_conversation_id: str
+    external_message_id: str | None = None
+    parent_message_id: str | None = None
+    role: Role
+    user_prompt: str | None = None
+    structured_user_prompt: str | None = None
+    llm_parsed_output: str | None = None
+    llm_task_id: str | None = None
+    entity_type: str
+    entity_id: str | None = None
+    language: str | None = None
+    user_id: str
+    content: tuple[ContentPart, ...] = ()
+    outgoing_ids: tuple[str, ...] = ()
+    finish_reason: str | None = None
+    created_at: Time
+
+    @property
+    def text(self) -> str:
+        """What the model reads of this message: its text parts, joined."""
+        return "\n".join(part.text for part in self.content if part.text)
+
+
+class Task(Value):
+    """One run of the model for one message (LLMTask)."""
+
+    id: str
+    llm_conversation_id: str
+    message_id: str
+    status: TaskStatus
+    llm_settings_id: str
+    llm_raw_prompt: str | None = None  # a PromptManifest as JSON: the prompt is rendered again on demand
+    llm_structured_prompt: str | None = None
+    llm_raw_output: str | None = None
+    llm_structured_output: str | None = None
+    total_input_tokens: int | None = None
+    total_output_tokens: int | None = None
+    total_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost: Decimal | None = None  # None where the price is unknown, never 0
+    price_version: str | None = None
+    model: str | None = None
+    provider_request_id: str | None = None
+    time_to_first_token_ms: int | None = None
+    duration_ms: int | None = None
+    attempt: int = 1
+    error_class: str | None = None
+    error_message: str | None = None
+    created_at: Time
+    updated_at: Time
+
+
+class PromptManifest(Value):
+    """What a prompt was made of, in place of the prompt itself, and the hash that proves a new rendering equal."""
+
+    template: str
+    input: str
+    message_ids: tuple[str, ...]
+    sha256: str
+
+
+class UsageCounter(Value):
+    """What was used: by one person on one day, or by one company in one month."""
+
+    company_id: str
+    user_id: str | None = None
+    period: str  # 2026-01-31 or 2026-01
+    messages: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    cost: Decimal | None = None

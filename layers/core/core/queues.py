@@ -1,0 +1,258 @@
+"""Publish and consume contracts on SQS: ordered per group, groups side by side, each message removed when it is done.
+
+A FIFO batch is worked on group by group: the groups of one invocation run at the same time, the messages of one group
+one after the other. A message that failed gives itself and what follows it in its group back to the queue.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ValidationError
+
+from core.errors import RetryableError, ServiceError
+from core.telemetry import logger, metrics
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageSystemAttributeValueTypeDef
+
+# A processor that dies shows it within this time, whatever the queue's own visibility timeout is: each message in
+# work is kept invisible for this long, and the time is renewed while the work goes on.
+_VISIBILITY_SECONDS = 90
+_RENEWAL_SECONDS = 30
+_LONGEST_WAIT = timedelta(minutes=15)  # a message that is given back waits no longer than this
+_FIRST_WAIT = timedelta(seconds=2)  # doubled with each further try
+
+
+class Contract(Protocol):
+    """What travels: a pydantic value that knows its message group and its deduplication id."""
+
+    @property
+    def group_id(self) -> str: ...  # noqa: D102 - MessageGroupId
+    @property
+    def deduplication_id(self) -> str: ...  # noqa: D102 - MessageDeduplicationId
+    def model_dump_json(self, *, by_alias: bool, exclude_defaults: bool) -> str: ...  # noqa: D102 - pydantic's own
+
+
+class LambdaTime(Protocol):
+    """The part of Lambda's context that says how much time is left."""
+
+    def get_remaining_time_in_millis(self) -> int: ...  # noqa: D102 - Lambda's own name
+
+
+class PartialItemFailure(TypedDict):
+    """One message to give back, by its id."""
+
+    itemIdentifier: str
+
+
+class PartialItemFailureResponse(TypedDict):
+    """What an SQS event source mapping with `ReportBatchItemFailures` expects."""
+
+    batchItemFailures: list[PartialItemFailure]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery[T: BaseModel]:
+    """One message as it was delivered.
+
+    Attributes:
+        message: The contract that was published.
+        attempt: 1 for the first delivery, more for redeliveries.
+        is_last_attempt: True where the queue will give up after this one.
+        remaining: Seconds that are left to the invocation, asked anew at each call.
+    """
+
+    message: T
+    attempt: int
+    is_last_attempt: bool
+    remaining: Callable[[], float]
+
+
+def publish(contract: Contract, *, client: "SQSClient", queue_url: str, trace_header: Callable[[], str | None]) -> None:
+    """Put `contract` on the queue, once within five minutes.
+
+    Raises:
+        RetryableError: The queue did not take it.
+    """
+    system_attributes: dict[Literal["AWSTraceHeader"], MessageSystemAttributeValueTypeDef] = {}
+    if header := trace_header():
+        system_attributes["AWSTraceHeader"] = {"DataType": "String", "StringValue": header}
+    try:
+        client.send_message(
+            QueueUrl=queue_url,
+            MessageBody=contract.model_dump_json(by_alias=True, exclude_defaults=False),
+            MessageGroupId=contract.group_id,
+            MessageDeduplicationId=contract.deduplication_id,
+            MessageSystemAttributes=system_attributes,
+        )
+    except ClientError as exc:
+        raise RetryableError("queue-unavailable", f"SQS answered {exc.response['Error']['Code']}") from exc
+    except BotoCoreError as exc:
+        raise RetryableError("queue-unavailable", "SQS gave no answer") from exc
+
+
+def consume[T: BaseModel](
+    event: Mapping[str, Any],
+    context: LambdaTime,
+    *,
+    contract: type[T],
+    handle: Callable[[Delivery[T]], None],
+    client: "SQSClient",
+    queue_url: str,
+    max_receive_count: int,
+) -> PartialItemFailureResponse:
+    """Let `handle` work on every message of a batch; report the ones to give back.
+
+    A message that `handle` returned from is removed. One that raised is given back and becomes visible again after the
+    error's `retry_after`. At its last attempt it no longer holds up its group: it is on its way to the dead-letter
+    queue, and what follows it goes on.
+    """
+    batch = _Batch(event["Records"], client=client, queue_url=queue_url)
+    with batch.kept_invisible():
+
+        def work(group: list[dict[str, Any]]) -> None:
+            for position, record in enumerate(group):
+                attempt = int(record["attributes"].get("ApproximateReceiveCount", "1"))
+                is_last = attempt >= max_receive_count
+                try:
+                    message = contract.model_validate_json(record["body"])
+                    handle(
+                        Delivery(
+                            message=message,
+                            attempt=attempt,
+                            is_last_attempt=is_last,
+                            remaining=lambda: context.get_remaining_time_in_millis() / 1000,
+                        )
+                    )
+                # Whatever goes wrong with one message must not take its batch down.
+                except Exception as exc:  # noqa: BLE001
+                    wait = _wait_after(exc, attempt, record["messageId"])
+                    if is_last:
+                        batch.give_back([record], timedelta(0))
+                        continue
+                    batch.give_back(group[position:], wait)
+                    return
+                batch.done(record)
+
+        groups = _by_group(event["Records"])
+        with ThreadPoolExecutor(max_workers=len(groups) or 1, thread_name_prefix="group") as threads:
+            list(threads.map(work, groups))
+    metrics.flush()
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in batch.given_back]}
+
+
+def _by_group(records: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        groups.setdefault(record["attributes"].get("MessageGroupId", record["messageId"]), []).append(record)
+    return list(groups.values())
+
+
+def _wait_after(error: Exception, attempt: int, message_id: str) -> timedelta:
+    """How long the message rests, by what went wrong; logged without the error's own text where it is not ours."""
+    code = error.code if isinstance(error, ServiceError) else type(error).__name__
+    details = {"messageId": message_id, "attempt": attempt, "code": code}
+    if isinstance(error, RetryableError):
+        logger.warning("message given back", extra=details)
+        if error.retry_after is not None:
+            return min(error.retry_after, _LONGEST_WAIT)
+    elif isinstance(error, ValidationError):
+        logger.error("message breaks its contract", extra={**details, "fields": _fields(error)})
+    else:
+        logger.error("message failed", extra={**details, "where": _where(error)})
+    metrics.count("MessagesGivenBack", code=code)
+    doubled: timedelta = _FIRST_WAIT * 2 ** min(attempt - 1, 10)
+    return min(doubled, _LONGEST_WAIT)
+
+
+def _fields(error: ValidationError) -> list[str]:
+    return [".".join(str(step) for step in item["loc"]) for item in error.errors(include_input=False)]
+
+
+def _where(error: Exception) -> str:
+    """File and line that raised: enough to find it, and no value that a traceback would show."""
+    step = error.__traceback__
+    while step and step.tb_next:
+        step = step.tb_next
+    return f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}" if step else "unknown"
+
+
+class _Batch:
+    """The messages of one invocation, and which of them are still in work."""
+
+    def __init__(self, records: Iterable[dict[str, Any]], *, client: "SQSClient", queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+        self._lock = threading.Lock()
+        self._in_work = {record["messageId"]: record["receiptHandle"] for record in records}
+        self.given_back: list[str] = []
+
+    def kept_invisible(self) -> "_Heartbeat":
+        return _Heartbeat(self.renew)
+
+    def renew(self) -> None:
+        with self._lock:
+            handles = list(self._in_work.values())
+        self._set_visibility(handles, _VISIBILITY_SECONDS)
+
+    def done(self, record: Mapping[str, Any]) -> None:
+        """Remove a finished message at once, unless it is the last: that one goes with the invocation's own answer."""
+        with self._lock:
+            self._in_work.pop(record["messageId"], None)
+            is_last = not self._in_work
+        if is_last:
+            return
+        try:
+            self._client.delete_message(QueueUrl=self._queue_url, ReceiptHandle=record["receiptHandle"])
+        except (ClientError, BotoCoreError):
+            logger.warning("a finished message could not be removed yet", extra={"messageId": record["messageId"]})
+
+    def give_back(self, records: list[dict[str, Any]], wait: timedelta) -> None:
+        """Return messages to the queue, to be seen again after `wait`."""
+        with self._lock:
+            for record in records:
+                self._in_work.pop(record["messageId"], None)
+                self.given_back.append(record["messageId"])
+        self._set_visibility([record["receiptHandle"] for record in records], int(wait.total_seconds()))
+
+    def _set_visibility(self, handles: list[str], seconds: int) -> None:
+        if not handles:
+            return
+        try:
+            self._client.change_message_visibility_batch(
+                QueueUrl=self._queue_url,
+                Entries=[
+                    {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                    for number, handle in enumerate(handles)
+                ],
+            )
+        except (ClientError, BotoCoreError):
+            # The queue's own visibility timeout still holds: slower, never wrong.
+            logger.warning("visibility could not be changed", extra={"messages": len(handles)})
+
+
+class _Heartbeat:
+    """Calls `beat` at once and then every 30 s in a thread of its own, until the block is left."""
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        self._beat = beat
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> None:
+        self._beat()
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_RENEWAL_SECONDS):
+            self._beat()

@@ -1,0 +1,167 @@
+"""Typed settings, one class per kind of function: the only reader of the environment and of Secrets Manager.
+
+A door reads its settings at module level, so that a missing variable fails the cold start and not the thousandth
+request. Secrets are known by name here and fetched lazily.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Self
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, ValidationError
+
+from core.errors import PermanentError, RetryableError
+from core.models import ApiKind
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
+    from mypy_boto3_sqs.client import SQSClient
+
+_SECRET_TTL_SECONDS = 300.0  # a rotated secret is in use everywhere five minutes later
+_SECRET_FIELD = "value"  # a secret may be the bare string, or JSON with this field  # noqa: S105
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=2048, strip_whitespace=True)]
+
+
+class SettingsError(PermanentError):
+    """A variable is missing or wrong; the message names it and never shows its value."""
+
+
+class FunctionSettings(BaseModel):
+    """What every function is told."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    stage: Name = "local"
+    aws_endpoint_url: str | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """These settings, read from the variables of the same names in upper case.
+
+        Raises:
+            SettingsError: A variable is missing or invalid.
+        """
+        given = {name: environ[name.upper()] for name in cls.model_fields if environ.get(name.upper())}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as exc:
+            wrong = ", ".join(sorted({str(error["loc"][0]).upper() for error in exc.errors() if error["loc"]}))
+            message = f"set these environment variables of the function rightly: {wrong}"
+            raise SettingsError("settings", message) from None  # pydantic's text would show the values
+
+
+class SlackWebhookSettings(FunctionSettings):
+    """What the Slack webhook is told."""
+
+    messages_queue_url: Name
+    slack_signing_secret_name: Name
+
+
+class ConsumerSettings(FunctionSettings):
+    """What a function that answers on platforms is told: its storage, and where each platform's API is."""
+
+    table_name: Name
+    bucket_name: Name
+    max_receive_count: int = Field(default=3, ge=1, le=1000)
+    slack_api_base_url: HttpUrl = HttpUrl("https://slack.com/api/")
+
+    @property
+    def platform_base_urls(self) -> Mapping[str, str]:
+        """Base URL of each platform's API, by platform."""
+        return {"slack": str(self.slack_api_base_url)}
+
+
+class ProcessorSettings(ConsumerSettings):
+    """What the processor of messages is told."""
+
+    messages_queue_url: Name
+    openai_api_key_secret_name: Name
+    openai_base_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
+    openai_model: Name
+    openai_api_kind: ApiKind = ApiKind.RESPONSES
+
+
+class DeadLetterSettings(ConsumerSettings):
+    """What the processor of dead letters is told."""
+
+    dead_letter_queue_url: Name
+
+
+# Time limits that suit a function: short waits, few retries, many threads.
+_CLIENT_CONFIG = Config(
+    connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"}, max_pool_connections=32
+)
+
+
+def create_sqs_client() -> "SQSClient":
+    """An SQS client for a door to hand on."""
+    return boto3.client("sqs", config=_CLIENT_CONFIG)
+
+
+def create_secrets_client() -> "SecretsManagerClient":
+    """A Secrets Manager client."""
+    return boto3.client("secretsmanager", config=_CLIENT_CONFIG)
+
+
+class Secrets:
+    """Reads secrets by name and keeps each for five minutes. Safe to share between threads."""
+
+    def __init__(
+        self, *, client: "SecretsManagerClient | None" = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client = client
+        self._monotonic = monotonic
+        self._kept: dict[str, tuple[float, str]] = {}
+
+    def __repr__(self) -> str:
+        return f"Secrets({len(self._kept)} kept)"
+
+    def read(self, name: str) -> str:
+        """The secret's text (of a JSON secret its field `value`).
+
+        Raises:
+            PermanentError: There is no such secret, or this function may not read it.
+            RetryableError: Secrets Manager cannot say now.
+        """
+        now = self._monotonic()
+        kept = self._kept.get(name)
+        if kept and now - kept[0] < _SECRET_TTL_SECONDS:
+            return kept[1]
+        value = self._fetch(name)
+        self._kept[name] = (now, value)
+        return value
+
+    def _fetch(self, name: str) -> str:
+        if self._client is None:
+            self._client = create_secrets_client()
+        try:
+            text = self._client.get_secret_value(SecretId=name)["SecretString"]
+        except ClientError as exc:
+            code = exc.response["Error"]["Code"]
+            if code in {"ResourceNotFoundException", "AccessDeniedException", "InvalidRequestException"}:
+                raise PermanentError("secret-unreadable", f"the secret {name!r} cannot be read: {code}") from exc
+            raise RetryableError("secrets-unavailable", f"Secrets Manager answered {code}") from exc
+        except BotoCoreError as exc:
+            raise RetryableError("secrets-unavailable", "Secrets Manager gave no answer") from exc
+        return _unwrap(text)
+
+
+def _unwrap(text: str) -> str:
+    if not text.startswith("{"):
+        return text
+    try:
+        value = json.loads(text).get(_SECRET_FIELD)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
+
+
+def read_trace_header() -> str | None:
+    """The X-Ray trace header of the running invocation, to pass on; the runtime sets it anew for each."""
+    return os.environ.get("_X_AMZN_TRACE_ID")
