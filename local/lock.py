@@ -30,9 +30,11 @@ def main() -> int:
     """Write the lock files, or check them."""
     parser = argparse.ArgumentParser(prog="python -m local.lock", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether they are up to date")
-    if parser.parse_args().check:
+    parser.add_argument("--upgrade", action="store_true", help="take the newest version of everything")
+    given = parser.parse_args()
+    if given.check:
         return _check()
-    _write()
+    _write(is_upgrade=given.upgrade)
     return 0
 
 
@@ -66,9 +68,9 @@ def _check() -> int:
     return 1 if stale else 0
 
 
-def _write() -> None:
-    # What is locked stays locked while its group still allows it; delete the file to move everything to the newest.
-    _save(_PROJECT_LOCK, _compile(_PROJECT_GROUPS, previous=_PROJECT_LOCK))
+def _write(*, is_upgrade: bool) -> None:
+    # Without an upgrade, what is locked stays locked while its group still allows it.
+    _save(_PROJECT_LOCK, _compile(_PROJECT_GROUPS, previous=None if is_upgrade else _PROJECT_LOCK))
     shared: Pins = {}
     for room in _LAYERS:
         pins = _compile((room,), constraint=_PROJECT_LOCK)
@@ -76,7 +78,7 @@ def _write() -> None:
         _save(_layer_file(room), {name: lines for name, lines in pins.items() if name not in shared})
         shared = shared or pins
     for tool in _TOOLS:
-        _save(_tool_file(tool), _compile((f"tool-{tool}",), previous=_tool_file(tool)))
+        _save(_tool_file(tool), _compile((f"tool-{tool}",), previous=None if is_upgrade else _tool_file(tool)))
 
 
 def _compile(groups: tuple[str, ...], *, constraint: Path | None = None, previous: Path | None = None) -> Pins:

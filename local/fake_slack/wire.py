@@ -193,7 +193,7 @@ class Listener:
 
     def serve(self) -> None:
         """Answer on this thread until closed."""
-        self._server.serve_forever(poll_interval=0.1)
+        self._server.serve_forever(poll_interval=0.02)
 
     def start(self) -> None:
         """Answer on a thread of its own."""

@@ -171,7 +171,7 @@ def _call_events(item: JsonObject, call: ToolCall) -> Iterator[tuple[str, JsonOb
     yield "response.output_item.added", {"item": {**item, "status": "in_progress", "arguments": ""}}
     for piece in argument_pieces(call.arguments_text):
         yield "response.function_call_arguments.delta", {**place, "delta": piece}
-    yield "response.function_call_arguments.done", {**place, "name": call.name, "arguments": call.arguments_text}
+    yield "response.function_call_arguments.done", {**place, "arguments": call.arguments_text}
     yield "response.output_item.done", {"item": item}
 
 

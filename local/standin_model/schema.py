@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cached_property
 
 from local.standin_model.values import ApiError, Json, JsonObject, as_list, as_object, as_text, dump
 
@@ -47,6 +48,18 @@ def fill(schema: JsonObject) -> Json:
 class _UnusableError(ApiError):
     def __init__(self, why: str) -> None:
         super().__init__(400, f"The JSON schema cannot be filled: {why}.", code="invalid_json_schema", param="schema")
+
+
+def _references(node: Json) -> Iterator[str]:
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            if isinstance(reference := each.get("$ref"), str):
+                yield reference
+            waiting.extend(each.values())
+        elif isinstance(each, list):
+            waiting.extend(each)
 
 
 class _Filler:
@@ -115,11 +128,44 @@ class _Filler:
         return values + [self.value(node, depth=depth + 1, variant=n) for n in range(wanted - len(values))]
 
     def _chosen(self, alternatives: list[Json], depth: int) -> Json:
-        """The first alternative that says something; where the depth is used up, the simplest one."""
-        kinds = [_type_of(self._resolved(node), is_deep=self._is_deep(depth)) for node in alternatives]
+        """The first alternative that says something; where the depth is used up, the one that ends soonest."""
         if self._is_deep(depth):
-            return min(zip(kinds, alternatives, strict=True), key=lambda pair: _SIMPLEST_FIRST.index(pair[0]))[1]
+            return min(alternatives, key=lambda node: self._height(node, self._heights))
+        kinds = [_type_of(self._resolved(node), is_deep=False) for node in alternatives]
         return next((node for kind, node in zip(kinds, alternatives, strict=True) if kind != "null"), alternatives[0])
+
+    @cached_property
+    def _heights(self) -> dict[str, float]:
+        """How many levels the smallest instance of each referenced schema has; infinite if it has no end."""
+        heights = dict.fromkeys(_references(self._root), math.inf)
+        for _ in range(len(heights)):
+            lower = {reference: self._height(self._target(reference), heights) for reference in heights}
+            if lower == heights:
+                break
+            heights = lower
+        return heights
+
+    def _height(self, node: Json, heights: dict[str, float]) -> float:
+        schema = as_object(node)
+        if isinstance(reference := schema.get("$ref"), str):
+            return heights[reference]
+        if "const" in schema or "enum" in schema:
+            return 0
+        if alternatives := as_list(schema.get("anyOf")) or as_list(schema.get("oneOf")):
+            return 1 + min(self._height(each, heights) for each in alternatives)
+        parts = as_list(schema.get("allOf"))
+        match _type_of(schema, is_deep=True):
+            case "object":
+                properties = as_object(schema.get("properties"))
+                parts = parts + [
+                    properties[name]
+                    for name in as_list(schema.get("required"))
+                    if isinstance(name, str) and name in properties
+                ]
+            case "array":
+                parts = parts + as_list(schema.get("prefixItems"))
+                parts += [schema.get("items")] if _count(schema, "minItems", 0) else []
+        return 1 + max((self._height(each, heights) for each in parts), default=0)
 
     def _resolved(self, node: Json) -> JsonObject:
         """`node` with its reference followed and its parts merged."""

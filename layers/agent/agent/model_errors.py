@@ -43,7 +43,7 @@ class ModelTimeoutError(RetryableError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class ModelFault:
     """An error as the model API states it, in an HTTP answer or in the middle of a stream.
 
     Attributes:
@@ -52,6 +52,7 @@ class Refusal:
         kind: The API's error type.
         param: The request parameter that the API objects to.
         retry_after: How long it asks to wait.
+        request_id: The vendor's id of the call.
     """
 
     status: int | None = None
@@ -59,6 +60,7 @@ class Refusal:
     kind: str | None = None
     param: str | None = None
     retry_after: timedelta | None = None
+    request_id: str | None = None
 
     @property
     def is_filtered(self) -> bool:
@@ -66,7 +68,7 @@ class Refusal:
         return self.code in _FILTER_CODES
 
     @property
-    def refused_parameter(self) -> str | None:
+    def unknown_parameter(self) -> str | None:
         """The parameter that this server does not know, if that is what is wrong."""
         return self.param.split(".")[0] if self.param and self.code in _PARAMETER_CODES else None
 

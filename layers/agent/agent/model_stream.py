@@ -10,32 +10,49 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-inte
 import json
 from collections.abc import Iterable, Iterator
 
-from agent.model_errors import Refusal
+from agent.model_errors import ModelFault
 from agent.model_values import Finished, ModelEvents, TextDelta
 from core.errors import PermanentError, RetryableError
-from core.models import Usage
+from core.models import ApiKind, Usage
 
-MAX_TEXT_BYTES = 1024 * 1024  # far above any model's longest answer
-_MAX_EVENT_BYTES = 16 * MAX_TEXT_BYTES  # the last event of the Responses API repeats the whole answer, escaped, twice
+MAX_TEXT_CHARACTERS = 1024 * 1024  # far above any model's longest answer
+_MAX_EVENT_BYTES = 16 * MAX_TEXT_CHARACTERS  # the Responses API repeats the whole answer, escaped, in its last event
 
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 type JsonObject = dict[str, Json]
 
-_CHAT_REASONS = {"max_tokens": "length", "eos": "stop", "eos_token": "stop"}
-_INCOMPLETE_REASONS = {"max_output_tokens": "length", "max_tokens": "length"}
+_INCOMPLETE_REASONS = {"max_output_tokens": "length"}
+_BROKEN = "the model's stream broke off before the end of the answer"
 
 
-def read_responses(chunks: Iterable[bytes], *, model: str, request_id: str | None) -> ModelEvents:
-    """The answer in a stream of the Responses API.
+def read_answer(api_kind: ApiKind, chunks: Iterable[bytes], *, model: str, request_id: str | None) -> ModelEvents:
+    """The answer that arrives in `chunks`: its text piece by piece, and its end as the last event.
+
+    Args:
+        api_kind: Which API streams.
+        chunks: The body, in whatever pieces the network delivers it.
+        model: The model that was asked, for servers that do not name the one that answers.
+        request_id: The call's id, if the answer's head named one.
 
     Raises:
         RetryableError: The stream ended before the answer, or the API failed.
         PermanentError: The API refuses, or sends more than an answer can be.
     """
+    read = _read_responses if api_kind is ApiKind.RESPONSES else _read_chat
+    size = 0
+    for event in read(_read_objects(chunks), model, request_id):
+        if isinstance(event, TextDelta):
+            size += len(event.text)
+            if size > MAX_TEXT_CHARACTERS:
+                raise _flooded()
+        yield event
+
+
+def _read_responses(events: Iterator[JsonObject], model: str, request_id: str | None) -> ModelEvents:
     is_refusal = False
-    for event in _bounded(_read_objects(chunks)):
+    for event in events:
         kind = event.get("type")
-        if kind == "response.output_text.delta" or kind == "response.refusal.delta":  # noqa: PLR1714 - twice as fast
+        if kind in {"response.output_text.delta", "response.refusal.delta"}:
             is_refusal = is_refusal or kind == "response.refusal.delta"
             if text := as_text(event.get("delta")):
                 yield TextDelta(text)
@@ -43,38 +60,58 @@ def read_responses(chunks: Iterable[bytes], *, model: str, request_id: str | Non
             yield _finish_response(as_object(event.get("response")), is_refusal, model, request_id)
             return
         elif kind in {"response.failed", "error"}:
-            yield _finish_refused(_read_error(event), model, request_id)
+            yield _finish_failed(_read_error(event), model, request_id)
             return
-    raise _broken()
+    raise RetryableError("model-stream-broken", _BROKEN)
 
 
-def read_chat(chunks: Iterable[bytes], *, model: str, request_id: str | None) -> ModelEvents:
-    """The answer in a stream of Chat Completions. Raises as `read_responses` does."""
-    reason = usage = None
-    is_refusal = False
-    for event in _bounded(_read_objects(chunks)):
-        if "error" in event or event.get("object") == "error":
-            yield _finish_refused(_read_error(event), model, request_id)
-            return
-        model = as_text(event.get("model")) or model
-        request_id = request_id or as_text(event.get("id")) or None
-        usage = _read_chat_usage(as_object(event.get("usage"))) or usage
-        for choice in map(as_object, as_list(event.get("choices"))):  # none in the usage chunk and in Azure's first
+def _read_chat(events: Iterator[JsonObject], model: str, request_id: str | None) -> ModelEvents:
+    answer = _ChatAnswer(model, request_id)
+    try:
+        for event in events:
+            if "error" in event or event.get("object") == "error":
+                yield _finish_failed(_read_error(event), answer.model, answer.request_id)
+                return
+            yield from answer.take(event)
+    except RetryableError:
+        if not answer.reason:  # else the answer is complete, and only its usage is lost
+            raise
+    yield answer.finish()
+
+
+class _ChatAnswer:
+    """What the chunks of Chat Completions add up to beside the text."""
+
+    def __init__(self, model: str, request_id: str | None) -> None:
+        self.model = model
+        self.request_id = request_id
+        self.reason = ""
+        self._usage: Usage | None = None
+        self._is_refusal = False
+
+    def take(self, chunk: JsonObject) -> Iterator[TextDelta]:
+        """The text in `chunk`."""
+        self.model = as_text(chunk.get("model")) or self.model
+        self.request_id = self.request_id or as_text(chunk.get("id")) or None
+        self._usage = _read_usage(chunk.get("usage"), "prompt_tokens", "completion_tokens") or self._usage
+        for choice in map(as_object, as_list(chunk.get("choices"))):  # none in the usage chunk and in Azure's first
             delta = as_object(choice.get("delta"))
             if text := as_text(delta.get("content")):
                 yield TextDelta(text)
             if text := as_text(delta.get("refusal")):
-                is_refusal = True
+                self._is_refusal = True
                 yield TextDelta(text)
-            reason = as_text(choice.get("finish_reason")) or reason
-    # The end is what names a reason: `[DONE]` alone proves nothing, and not every server sends it.
-    if reason is None:
-        raise _broken()
-    reason = _CHAT_REASONS.get(reason, reason)
-    yield Finished("refusal" if is_refusal and reason == "stop" else reason, usage, model, request_id)
+            self.reason = as_text(choice.get("finish_reason")) or self.reason
+
+    def finish(self) -> Finished:
+        """The end. What proves it is a reason: not every server sends `[DONE]`, and one that fails may."""
+        if not self.reason:
+            raise RetryableError("model-stream-broken", _BROKEN)
+        reason = "refusal" if self._is_refusal and self.reason == "stop" else self.reason
+        return Finished(reason, self._usage, self.model, self.request_id)
 
 
-def read_event_data(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _read_event_data(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The data of each server-sent event, however the network cut the bytes."""
     data: list[bytes] = []
     size = 0
@@ -109,7 +146,7 @@ def _read_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _read_objects(chunks: Iterable[bytes]) -> Iterator[JsonObject]:
-    for data in read_event_data(chunks):
+    for data in _read_event_data(chunks):
         if data == b"[DONE]":
             return
         try:
@@ -119,41 +156,26 @@ def _read_objects(chunks: Iterable[bytes]) -> Iterator[JsonObject]:
         yield as_object(value)
 
 
-def _bounded(events: Iterable[JsonObject]) -> Iterator[JsonObject]:
-    """The same events, as long as what they can hold of text stays within bounds."""
-    size = 0
-    for event in events:
-        delta = event.get("delta")
-        if isinstance(delta, str):
-            size += len(delta)
-        for choice in as_list(event.get("choices")):
-            delta = as_object(as_object(choice).get("delta"))
-            size += len(as_text(delta.get("content")))
-        if size > MAX_TEXT_BYTES:
-            raise _flooded()
-        yield event
-
-
 def _finish_response(response: JsonObject, is_refusal: bool, model: str, request_id: str | None) -> Finished:
     reason = as_text(as_object(response.get("incomplete_details")).get("reason"))
     reason = _INCOMPLETE_REASONS.get(reason, reason) or ("refusal" if is_refusal else "stop")
-    usage = _read_responses_usage(as_object(response.get("usage")))
+    usage = _read_usage(response.get("usage"), "input_tokens", "output_tokens")
     request_id = request_id or as_text(response.get("id")) or None
     return Finished(reason, usage, as_text(response.get("model")) or model, request_id)
 
 
-def _finish_refused(refusal: Refusal, model: str, request_id: str | None) -> Finished:
-    if refusal.is_filtered:
+def _finish_failed(fault: ModelFault, model: str, request_id: str | None) -> Finished:
+    if fault.is_filtered:
         return Finished("content_filter", None, model, request_id)
-    raise refusal.as_error()
+    raise fault.as_error()
 
 
-def _read_error(event: JsonObject) -> Refusal:
+def _read_error(event: JsonObject) -> ModelFault:
     """Servers put the error at the top, under `error`, or under `response.error`."""
     response = as_object(event.get("response"))
     error = as_object(event.get("error")) or as_object(response.get("error")) or event
     code = error.get("code")
-    return Refusal(
+    return ModelFault(
         status=code if isinstance(code, int) else None,  # vLLM gives the HTTP status as its code
         code=as_text(code) or None,
         kind=as_text(error.get("type")) or None,
@@ -161,17 +183,10 @@ def _read_error(event: JsonObject) -> Refusal:
     )
 
 
-def _read_responses_usage(usage: JsonObject) -> Usage | None:
-    return _read_usage(usage, "input_tokens", "output_tokens")
-
-
-def _read_chat_usage(usage: JsonObject) -> Usage | None:
-    return _read_usage(usage, "prompt_tokens", "completion_tokens")
-
-
-def _read_usage(usage: JsonObject, input_name: str, output_name: str) -> Usage | None:
-    if not usage:
+def _read_usage(value: Json, input_name: str, output_name: str) -> Usage | None:
+    if not value:
         return None
+    usage = as_object(value)
     input_tokens, output_tokens = _count(usage.get(input_name)), _count(usage.get(output_name))
     return Usage(
         input_tokens=input_tokens,
@@ -199,10 +214,6 @@ def as_list(value: Json) -> list[Json]:
 def as_text(value: Json) -> str:
     """`value` if it is a string, else an empty one."""
     return value if isinstance(value, str) else ""
-
-
-def _broken() -> RetryableError:
-    return RetryableError("model-stream-broken", "the model's stream broke off before the end of the answer")
 
 
 def _flooded() -> PermanentError:

@@ -65,4 +65,5 @@ class Finished:
     request_id: str | None
 
 
-type ModelEvents = Iterator[TextDelta | Finished]
+type ModelEvent = TextDelta | Finished
+type ModelEvents = Iterator[ModelEvent]

@@ -230,6 +230,7 @@ class Conversation(Value):
     total_cost: Decimal | None = None
     cancel_requested: bool = False
     current_task_id: str | None = None
+    streaming_task_id: str | None = None  # whose answer is arriving; None while none is
     outgoing_ids: tuple[str, ...] = ()  # platform messages of the answer that is arriving
     fencing_token: int = 0
     lease_until: Time | None = None
@@ -290,6 +291,7 @@ class Task(Value):
     attempt: int = 1
     error_class: str | None = None
     error_message: str | None = None
+    outgoing_ids: tuple[str, ...] = ()  # platform messages of its failure notice, to be edited by a redrive
     created_at: Time
     updated_at: Time
 

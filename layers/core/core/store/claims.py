@@ -1,0 +1,49 @@
+"""What holding a conversation means: the claim, what a conversation opens with, and the two ways to be refused."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.errors import RetryableError
+from core.models import Address, Conversation, Value
+
+
+class Opening(Value):
+    """What a conversation is made with where there is none yet; `input` is the content hash of its Input."""
+
+    user_id: str
+    title: str
+    entity_type: str
+    entity_id: str | None = None
+    session_id: str
+    address: Address
+    input: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to write into a conversation until the lease is over or a later worker claims it.
+
+    Attributes:
+        conversation: As it stands after the claim. `streaming_task_id` and `outgoing_ids` are what a worker that died
+            in the middle of its answer left behind.
+        fencing_token: Grows with every claim; a write that carries an older one is refused.
+        task_id: What the conversation was claimed for.
+    """
+
+    conversation: Conversation
+    fencing_token: int
+    task_id: str
+
+
+class ConversationBusyError(RetryableError):
+    """Another worker answers in this conversation; `retry_after` is what is left of its lease."""
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__("conversation-busy", "another turn runs in this conversation", retry_after=retry_after)
+
+
+class ClaimLostError(RetryableError):
+    """A later worker took the conversation over, or its turn is over; nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("claim-lost", "this claim no longer holds the conversation; nothing was written")

@@ -1,0 +1,366 @@
+"""Every item of the table as a PynamoDB class, private to the store.
+
+Keys are built in `keys`; each class says which it has. Attributes are stored under the camelCase names of the values
+they come from. What is empty or a default is not stored: write units count bytes.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar, Self, cast
+
+from core.models import Value, to_iso
+from pydantic.alias_generators import to_camel
+from pynamodb.attributes import (
+    Attribute,
+    BooleanAttribute,
+    JSONAttribute,
+    ListAttribute,
+    MapAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
+from pynamodb.models import Model
+
+type RawItem = Mapping[str, Mapping[str, Any]]  # DynamoDB's JSON: {"title": {"S": "Hello"}}
+
+_INDEX_KEYS = frozenset({"pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk"})
+
+
+class TimeAttribute(Attribute[datetime]):
+    """A time as ISO 8601 in UTC with milliseconds; sorts as text."""
+
+    attr_type = "S"
+
+    def serialize(self, value: datetime) -> str:
+        """The stored form."""
+        return to_iso(value)
+
+    def deserialize(self, value: str) -> datetime:
+        """The time."""
+        return datetime.fromisoformat(value)
+
+
+class DecimalAttribute(Attribute[Decimal]):
+    """An exact number; PynamoDB's own passes through a float."""
+
+    attr_type = "N"
+
+    def serialize(self, value: Decimal) -> str:
+        """The stored form."""
+        return format(value, "f")
+
+    def deserialize(self, value: str) -> Decimal:
+        """The number."""
+        return Decimal(value)
+
+
+def _text(name: str) -> UnicodeAttribute:
+    return UnicodeAttribute(null=True, attr_name=name)
+
+
+def _number(name: str) -> NumberAttribute:
+    return NumberAttribute(null=True, attr_name=name)
+
+
+def _time(name: str) -> TimeAttribute:
+    return TimeAttribute(null=True, attr_name=name)
+
+
+def _flag(name: str) -> BooleanAttribute:
+    return BooleanAttribute(null=True, attr_name=name)
+
+
+def _texts(name: str) -> ListAttribute[UnicodeAttribute]:
+    return ListAttribute(of=UnicodeAttribute, null=True, attr_name=name)
+
+
+class Item(Model):
+    """The keys of the one table. The two indexes are sparse and hold keys alone."""
+
+    pk = UnicodeAttribute(hash_key=True, attr_name="PK")
+    sk = UnicodeAttribute(range_key=True, attr_name="SK")
+    gsi1pk = _text("GSI1PK")
+    gsi1sk = _text("GSI1SK")
+    gsi2pk = _text("GSI2PK")
+    gsi2sk = _text("GSI2SK")
+
+    apart: ClassVar[frozenset[str]] = frozenset()  # fields that the class's user encodes
+
+    @classmethod
+    def from_value(cls, value: Value, key: tuple[str, str], **more: object) -> Self:
+        """The item that stores `value` under `key`."""
+        given = {name: field for name, field in stored_fields(value).items() if name not in cls.apart}
+        return cls(key[0], key[1], **given, **more)
+
+    @classmethod
+    def from_raw(cls, raw: RawItem) -> Self:
+        """The item in an answer of DynamoDB."""
+        return cls.from_raw_data(cast("dict[str, Any]", raw))  # PynamoDB reads it only, and asks for a dict
+
+    def fields(self) -> dict[str, Any]:
+        """What is stored, under the names of the value's fields; the keys are left out."""
+        return {
+            name: field
+            for name in self.get_attributes()
+            if name not in _INDEX_KEYS and (field := getattr(self, name)) is not None
+        }
+
+
+def stored_fields(value: Value) -> dict[str, Any]:
+    """The fields of a value that are worth storing: all but the empty ones whose default says the same."""
+    stored = {}
+    for name, field in type(value).model_fields.items():
+        given = getattr(value, name)
+        if given or given != field.get_default(call_default_factory=True):
+            stored[name] = given
+    return stored
+
+
+def to_stored_name(name: str) -> str:
+    """A field's name in the table."""
+    return to_camel(name)
+
+
+class CompanyItem(Item):
+    """PK `C#co`, SK `#META`; GSI1 `C` by id."""
+
+    id = _text("id")
+    name = _text("name")
+    created_at = _time("createdAt")
+
+
+class UserItem(Item):
+    """PK `C#co#P`, SK user; GSI1 `C#co#P` by e-mail."""
+
+    id = _text("id")
+    company_id = _text("companyId")
+    email = _text("email")
+    name = _text("name")
+    enabled = _flag("enabled")
+    created_at = _time("createdAt")
+
+
+class EmailItem(Item):
+    """PK `C#co#P#e-mail`, SK `#`: the e-mail address is this user's."""
+
+    user_id = _text("userId")
+
+
+class IdentityItem(Item):
+    """PK `C#co#X#platform#workspace`, SK external user id; GSI1 `C#co#X`."""
+
+    company_id = _text("companyId")
+    platform = _text("platform")
+    workspace_id = _text("workspaceId")
+    external_user_id = _text("externalUserId")
+    user_id = _text("userId")
+    email = _text("email")
+    refused_for = _text("refusedFor")
+    created_at = _time("createdAt")
+
+
+class InstallationItem(Item):
+    """PK `C#co#N`, SK `platform#workspace`."""
+
+    id = _text("id")
+    company_id = _text("companyId")
+    platform = _text("platform")
+    workspace_id = _text("workspaceId")
+    enabled = _flag("enabled")
+    settings = JSONAttribute(null=True, attr_name="settings")
+    secret_name = _text("secretName")
+    status = _text("status")
+    created_at = _time("createdAt")
+    updated_at = _time("updatedAt")
+
+
+class WorkspaceItem(Item):
+    """PK `X#platform#workspace`, SK `#`: the workspace is this company's."""
+
+    company_id = _text("companyId")
+
+
+class LimitsMap(MapAttribute[str, Any]):  # values of several types: PynamoDB's signature for a typed map
+    """What one turn may take."""
+
+    max_output_tokens = _number("maxOutputTokens")
+    history_messages = _number("historyMessages")
+    history_characters = _number("historyCharacters")
+
+
+class SettingsItem(Item):
+    """PK `C#co#S#id`, SK `v#nnnnnn`."""
+
+    apart = frozenset({"limits"})
+
+    id = _text("id")
+    company_id = _text("companyId")
+    version = _number("version")
+    name = _text("name")
+    model = _text("model")
+    api_kind = _text("apiKind")
+    prompt = _text("prompt")
+    limits = LimitsMap(null=True, attr_name="limits")
+    created_at = _time("createdAt")
+
+
+class InputItem(Item):
+    """PK `C#co#K#sha256`, SK `#`. Never changes."""
+
+    apart = frozenset({"limits"})
+
+    settings_id = _text("settingsId")
+    settings_version = _number("settingsVersion")
+    prompts = _texts("prompts")
+    knowledge_base = JSONAttribute(null=True, attr_name="knowledgeBase")
+    tools = JSONAttribute(null=True, attr_name="tools")
+    output_configuration = JSONAttribute(null=True, attr_name="outputConfiguration")
+    model = _text("model")
+    api_kind = _text("apiKind")
+    limits = LimitsMap(null=True, attr_name="limits")
+
+
+class ThreadItem(Item):
+    """PK `C#co#H#platform#channel#thread`, SK `#`: the thread's conversation."""
+
+    conversation_id = _text("conversationId")
+
+
+class AddressMap(MapAttribute[str, Any]):  # values of several types: PynamoDB's signature for a typed map
+    """A conversation's place; its platform is the conversation's source."""
+
+    workspace_id = _text("workspaceId")
+    channel_id = _text("channelId")
+    thread_id = _text("threadId")
+    is_direct = _flag("isDirect")
+
+
+class ConversationItem(Item):
+    """PK `C#co#V#conv`, SK `#META`; GSI1 `C#co#U#user` by the last finished turn, GSI2 `C#co#E#type#id`.
+
+    Stays below 1 KB, because every turn writes it three times: `currentTaskId` and `streamingTaskId` are stored
+    without the conversation's id before them, and `leaseId` tells a repeated request of one worker from another's.
+    """
+
+    id = _text("id")
+    user_id = _text("userId")
+    user_company_id = _text("userCompanyId")
+    title = _text("title")
+    entity_type = _text("entityType")
+    entity_id = _text("entityId")
+    session_id = _text("sessionId")
+    conversation_source = _text("conversationSource")
+    address = AddressMap(null=True, attr_name="address")
+    status = _text("status")
+    input = _text("input")
+    message_count = _number("messageCount")
+    total_input_tokens = _number("totalInputTokens")
+    total_output_tokens = _number("totalOutputTokens")
+    total_tokens = _number("totalTokens")
+    total_cost = DecimalAttribute(null=True, attr_name="totalCost")
+    cancel_requested = _flag("cancelRequested")
+    current_task_id = _text("currentTaskId")
+    streaming_task_id = _text("streamingTaskId")
+    outgoing_ids = _texts("outgoingIds")
+    fencing_token = _number("fencingToken")
+    lease_id = _text("leaseId")
+    lease_until = _time("leaseUntil")
+    created_at = _time("createdAt")
+    updated_at = _time("updatedAt")
+
+
+class ImageMap(MapAttribute[str, Any]):  # values of several types: PynamoDB's signature for a typed map
+    """Where an image's bytes are."""
+
+    url = _text("url")
+    media_type = _text("mediaType")
+    size = _number("size")
+
+
+class ContentPartMap(MapAttribute[str, Any]):  # values of several types: PynamoDB's signature for a typed map
+    """One part of a message. Its message's id is the item's; a text that stands elsewhere in the item is left out."""
+
+    type = _text("type")
+    text = _text("text")
+    image = ImageMap(null=True, attr_name="image")
+    json_value = _text("JSON")
+
+
+class OverflowMap(MapAttribute[str, Any]):  # values of several types: PynamoDB's signature for a typed map
+    """Where in S3 a text is that is too big for the table."""
+
+    key = UnicodeAttribute(attr_name="key")
+    sha256 = UnicodeAttribute(attr_name="sha256")
+    bytes = NumberAttribute(attr_name="bytes")
+
+
+class MessageItem(Item):
+    """PK `C#co#V#conv`, SK `M#ulid`."""
+
+    apart = frozenset({"content"})
+
+    id = _text("id")
+    llm_conversation_id = _text("llmConversationId")
+    external_message_id = _text("externalMessageId")
+    parent_message_id = _text("parentMessageId")
+    role = _text("role")
+    user_prompt = _text("userPrompt")
+    structured_user_prompt = _text("structuredUserPrompt")
+    llm_parsed_output = _text("llmParsedOutput")
+    llm_task_id = _text("llmTaskId")
+    entity_type = _text("entityType")
+    entity_id = _text("entityId")
+    language = _text("language")
+    user_id = _text("userId")
+    content = ListAttribute(of=ContentPartMap, null=True, attr_name="content")
+    outgoing_ids = _texts("outgoingIds")
+    finish_reason = _text("finishReason")
+    created_at = _time("createdAt")
+    overflow = MapAttribute[str, Any](null=True, attr_name="overflow")
+
+
+class TaskItem(Item):
+    """PK `C#co#V#conv`, SK `T#ulid of its question`; GSI1 `C#co#F` only while FAILED.
+
+    `sameAsReply` names the outputs that are, to the letter, the text of the reply: they are stored there alone.
+    """
+
+    id = _text("id")
+    llm_conversation_id = _text("llmConversationId")
+    message_id = _text("messageId")
+    status = _text("status")
+    llm_settings_id = _text("llmSettingsId")
+    llm_raw_prompt = _text("llmRawPrompt")
+    llm_structured_prompt = _text("llmStructuredPrompt")
+    llm_raw_output = _text("llmRawOutput")
+    llm_structured_output = _text("llmStructuredOutput")
+    total_input_tokens = _number("totalInputTokens")
+    total_output_tokens = _number("totalOutputTokens")
+    total_tokens = _number("totalTokens")
+    cached_tokens = _number("cachedTokens")
+    reasoning_tokens = _number("reasoningTokens")
+    cost = DecimalAttribute(null=True, attr_name="cost")
+    price_version = _text("priceVersion")
+    model = _text("model")
+    provider_request_id = _text("providerRequestId")
+    time_to_first_token_ms = _number("timeToFirstTokenMs")
+    duration_ms = _number("durationMs")
+    attempt = _number("attempt")
+    error_class = _text("errorClass")
+    error_message = _text("errorMessage")
+    outgoing_ids = _texts("outgoingIds")
+    created_at = _time("createdAt")
+    updated_at = _time("updatedAt")
+    same_as_reply = _texts("sameAsReply")
+    overflow = MapAttribute[str, Any](null=True, attr_name="overflow")
+
+
+class UsageItem(Item):
+    """PK `C#co#Q#yyyymm`, SK `D#dd#U#user` (a person's day) or `M#nn` (a sixteenth of the company's month)."""
+
+    messages = _number("messages")
+    input_tokens = _number("inputTokens")
+    output_tokens = _number("outputTokens")
+    total_tokens = _number("totalTokens")
+    cost = DecimalAttribute(null=True, attr_name="cost")

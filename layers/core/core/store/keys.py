@@ -1,0 +1,260 @@
+"""Every key of the table, and the ids that carry them: the table's access patterns on one page.
+
+| Item | PK | SK | GSI1PK / GSI1SK |
+|---|---|---|---|
+| Company | `C#co` | `#META` | `C` / company id |
+| User | `C#co#P` | user id | `C#co#P` / lower-cased e-mail |
+| E-mail guard | `C#co#P#<e-mail>` | `#` | |
+| Identity | `C#co#X#platform#workspace` | external user id | `C#co#X` / `platform#workspace#user` |
+| Installation | `C#co#N` | `platform#workspace` | |
+| Workspace pointer | `X#platform#workspace` | `#` | |
+| Settings | `C#co#S#id` | `v#nnnnnn` | |
+| Input | `C#co#K#<sha256>` | `#` | |
+| Thread pointer | `C#co#H#platform#channel#thread` | `#` | |
+| Conversation | `C#co#V#conv` | `#META` | `C#co#U#user` / time of the last finished turn |
+| Message | `C#co#V#conv` | `M#<ulid>` | |
+| Task | `C#co#V#conv` | `T#<ulid of its question>` | `C#co#F` / updatedAt, only while FAILED |
+| Usage | `C#co#Q#yyyymm` | `D#dd#U#user`, `M#nn` | |
+
+A conversation about an entity is on GSI2, too: `C#co#E#type#id` / time of creation. Both indexes are sparse and hold
+keys alone. Every key begins with its company; the workspace pointer is the one way in from outside, and the list of
+companies the one index that spans them.
+
+The parts of a key come from outside (platforms' ids, e-mail addresses): `#` and `%` in them are escaped, so that no
+part can reach into its neighbour.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from datetime import date, datetime
+
+from core.errors import PermanentError
+from core.models import Address
+
+type Key = tuple[str, str]
+
+META = "#META"
+ONLY = "#"
+COMPANIES = "C"
+MESSAGES = "M#"
+TASKS = "T#"
+SETTINGS_VERSIONS = "v#"
+MONTH_SHARDS = "M#"
+DAY_COUNTERS = "D#"
+COUNTER_SHARDS = 16  # of a company's month: a single counter would make its busy turns wait for each other
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_ULID_LENGTH = 26
+_TIME_BITS = 48
+_HASH_BITS = 80
+_ULID_MAX = 2 ** (_TIME_BITS + _HASH_BITS) - 1
+_MESSAGE_MARK = ".m."
+_TASK_MARK = ".t."
+
+
+def message_ulid(platform: str, workspace: str, channel: str, external_message_id: str, sent_at: datetime) -> str:
+    """The ULID of a platform's message: the same message always gets the same one, later messages a greater one.
+
+    48 bits of the platform's time in milliseconds, then 80 bits of the SHA-256 of where and what the message is. The
+    last two bits are fixed: they leave room for the opening just before a question and the reply just after it.
+    """
+    named = json.dumps([platform, workspace, channel, external_message_id]).encode()
+    hashed = int.from_bytes(hashlib.sha256(named).digest()[: _HASH_BITS // 8])
+    milliseconds = round(sent_at.timestamp() * 1000)
+    bounded = min(max(milliseconds, 0), 2**_TIME_BITS - 1)  # a platform's time is untrusted
+    return _encode(bounded << _HASH_BITS | (hashed & ~0b11) | 0b01)
+
+
+def reply_ulid(question_ulid: str) -> str:
+    """The place right after a question: its one answer, so that "answered already?" is a key."""
+    return _encode(_decode(question_ulid) + 1)
+
+
+def opening_ulid(question_ulid: str) -> str:
+    """The place right before a question: the system message of a conversation that begins with it."""
+    return _encode(_decode(question_ulid) - 1)
+
+
+def _encode(number: int) -> str:
+    if not 0 <= number <= _ULID_MAX:
+        raise PermanentError("id", "no id comes before the first or after the last one")
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(5 * (_ULID_LENGTH - 1), -1, -5))
+
+
+def _decode(ulid: str) -> int:
+    if not _ULID.fullmatch(ulid):
+        raise PermanentError("id", "this is not an id of a message or of a task")
+    number = 0
+    for character in ulid:
+        number = number << 5 | _CROCKFORD.index(character)
+    return number
+
+
+def message_id(conversation_id: str, ulid: str) -> str:
+    """A message's public id, which carries its conversation."""
+    return f"{conversation_id}{_MESSAGE_MARK}{ulid}"
+
+
+def task_id(conversation_id: str, question_ulid: str) -> str:
+    """The public id of the task that answers a question, which carries its conversation."""
+    return f"{conversation_id}{_TASK_MARK}{question_ulid}"
+
+
+def split_message_id(id_: str) -> tuple[str, str]:
+    """The conversation and the ULID in a message's id.
+
+    Raises:
+        PermanentError: It is no message's id.
+    """
+    return _split(id_, _MESSAGE_MARK)
+
+
+def split_task_id(id_: str) -> tuple[str, str]:
+    """The conversation and the question's ULID in a task's id.
+
+    Raises:
+        PermanentError: It is no task's id.
+    """
+    return _split(id_, _TASK_MARK)
+
+
+def _split(id_: str, mark: str) -> tuple[str, str]:
+    conversation_id, found, ulid = id_.rpartition(mark)
+    if not (found and conversation_id and _ULID.fullmatch(ulid)):
+        raise PermanentError("id", "this is not an id of a message or of a task")
+    return conversation_id, ulid
+
+
+def _join(*parts: str) -> str:
+    return "#".join(part.replace("%", "%25").replace("#", "%23") for part in parts)
+
+
+def unescape(part: str) -> str:
+    """What a key's part was before it was escaped."""
+    return part.replace("%23", "#").replace("%25", "%")
+
+
+def company_key(company_id: str) -> Key:
+    """A company."""
+    return _join("C", company_id), META
+
+
+def users_partition(company_id: str) -> str:
+    """A company's users; also their partition in GSI1, where they sort by e-mail."""
+    return _join("C", company_id, "P")
+
+
+def normalise_email(email: str) -> str:
+    """An e-mail address in the one form in which it is compared."""
+    return unicodedata.normalize("NFC", email.strip()).lower()
+
+
+def email_key(company_id: str, email: str) -> Key:
+    """The guard that gives an e-mail address to one user of a company."""
+    return _join("C", company_id, "P", normalise_email(email)), ONLY
+
+
+def identity_key(company_id: str, platform: str, workspace_id: str, external_user_id: str) -> Key:
+    """A person of a platform's workspace."""
+    return _join("C", company_id, "X", platform, workspace_id), external_user_id
+
+
+def identities_partition(company_id: str) -> str:
+    """A company's identities in GSI1."""
+    return _join("C", company_id, "X")
+
+
+def identity_place(platform: str, workspace_id: str, external_user_id: str) -> str:
+    """Where an identity sorts in GSI1."""
+    return _join(platform, workspace_id, external_user_id)
+
+
+def installations_partition(company_id: str) -> str:
+    """A company's installations."""
+    return _join("C", company_id, "N")
+
+
+def installation_key(company_id: str, platform: str, workspace_id: str) -> Key:
+    """An installation."""
+    return installations_partition(company_id), _join(platform, workspace_id)
+
+
+def workspace_key(platform: str, workspace_id: str) -> Key:
+    """The pointer from a platform's workspace to the company that it belongs to."""
+    return _join("X", platform, workspace_id), ONLY
+
+
+def settings_partition(company_id: str, settings_id: str) -> str:
+    """The versions of a company's settings."""
+    return _join("C", company_id, "S", settings_id)
+
+
+def settings_place(version: int) -> str:
+    """Where a version of settings sorts."""
+    return f"{SETTINGS_VERSIONS}{version:06}"
+
+
+def input_key(company_id: str, sha256: str) -> Key:
+    """An input, by the hash of its content."""
+    return _join("C", company_id, "K", sha256), ONLY
+
+
+def thread_key(company_id: str, address: Address) -> Key:
+    """The pointer from a platform's thread to its conversation."""
+    return _join("C", company_id, "H", address.platform, address.channel_id, address.thread_id), ONLY
+
+
+def conversation_partition(company_id: str, conversation_id: str) -> str:
+    """A conversation with its messages and tasks."""
+    return _join("C", company_id, "V", conversation_id)
+
+
+def conversation_key(company_id: str, conversation_id: str) -> Key:
+    """A conversation."""
+    return conversation_partition(company_id, conversation_id), META
+
+
+def message_key(company_id: str, id_: str) -> Key:
+    """A message, by its public id."""
+    conversation_id, ulid = split_message_id(id_)
+    return conversation_partition(company_id, conversation_id), MESSAGES + ulid
+
+
+def task_key(company_id: str, id_: str) -> Key:
+    """A task, by its public id."""
+    conversation_id, ulid = split_task_id(id_)
+    return conversation_partition(company_id, conversation_id), TASKS + ulid
+
+
+def user_conversations_partition(company_id: str, user_id: str) -> str:
+    """A person's conversations in GSI1."""
+    return _join("C", company_id, "U", user_id)
+
+
+def entity_partition(company_id: str, entity_type: str, entity_id: str) -> str:
+    """The conversations about an entity in GSI2."""
+    return _join("C", company_id, "E", entity_type, entity_id)
+
+
+def failed_tasks_partition(company_id: str) -> str:
+    """A company's failed tasks in GSI1."""
+    return _join("C", company_id, "F")
+
+
+def usage_partition(company_id: str, day: date) -> str:
+    """A company's counters of one month."""
+    return _join("C", company_id, "Q", f"{day:%Y%m}")
+
+
+def day_counter_key(company_id: str, day: date, user_id: str) -> Key:
+    """What one person used on one day."""
+    return usage_partition(company_id, day), _join("D", f"{day:%d}", "U", user_id)
+
+
+def month_counter_key(company_id: str, day: date, conversation_id: str) -> Key:
+    """The shard of the company's month that a conversation counts into."""
+    shard = hashlib.sha256(conversation_id.encode()).digest()[0] % COUNTER_SHARDS
+    return usage_partition(company_id, day), f"{MONTH_SHARDS}{shard:02}"
