@@ -64,7 +64,8 @@ build: $(READY) ## what is deployed, below .aws-sam/ [ARCHITECTURE=arm64]
 
 deploy: build ## deploy to AWS as samconfig.toml says: STAGE=staging
 	@test -n "$(STAGE)" || { echo 'say where to: make deploy STAGE=staging' >&2; exit 1; }
-	@$(PYTHON) -m local.tools sam deploy --config-env $(STAGE) --template-file .aws-sam/$(ARCHITECTURE)/template.yaml
+	@$(PYTHON) -m local.tools sam deploy --config-file $(CURDIR)/samconfig.toml --config-env $(STAGE) \
+	  --template-file .aws-sam/$(ARCHITECTURE)/template.yaml
 
 ops: $(READY) ## the operators' command line: ARGS="companies list"
 	@$(PYTHON) -m ops $(ARGS)

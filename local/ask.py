@@ -14,18 +14,12 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlencode
 
 import urllib3
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from rich.console import Console, Group
-from rich.live import Live
-from rich.markdown import Markdown
-from rich.panel import Panel
-from rich.spinner import Spinner
-from rich.text import Text
 
+from local.ask_view import LiveView, PlainView, View
 from local.fake_slack.demo import DEMO, Demo
 from local.fake_slack.payloads import body_of, escaped, mention, new_ts, sign
 from local.fake_slack.state import SeenMessage, User
@@ -36,7 +30,6 @@ _SETTLED_EDITS = 3.0  # the same for a message that is edited while it grows: it
 _NO_STACK = "no stack is running here: start it with make run"
 _TS = re.compile(r"\d{10}\.\d{6}")
 _USER_ID = re.compile(r"[UW][A-Z0-9]{7,}")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SEEN = TypeAdapter(SeenMessage)
 _USERS = TypeAdapter(list[User])
 
@@ -187,73 +180,6 @@ def post_event(stack: Stack, http: urllib3.PoolManager, body: bytes) -> None:
         raise AskError(msg)
 
 
-class View(Protocol):
-    """Shows an answer that grows."""
-
-    def show(self, messages: list[SeenMessage], status: str) -> None:
-        """Show what is there now."""
-
-    def close(self) -> None:
-        """The answer grows no further."""
-
-
-def _printable(text: str) -> str:
-    """Without what would steer the terminal."""
-    return _CONTROL.sub("", text)
-
-
-class PlainView:
-    """Writes what is added, for pipes and logs."""
-
-    def __init__(self) -> None:
-        self._written: dict[str, str] = {}
-        self._status = ""
-
-    def show(self, messages: list[SeenMessage], status: str) -> None:
-        """Write what was not written yet; a message that was changed is written again."""
-        if status and status != self._status:
-            print(f"[{_printable(status)}]")
-        self._status = status
-        for message in messages:
-            before, now = self._written.get(message.ts), _printable(message.text)
-            if before is None:
-                print("\nparley: " if self._written else "parley: ", end="")
-            elif not now.startswith(before):
-                print("\n[edited] ", end="")
-                before = ""
-            print(now[len(before or "") :], end="", flush=True)
-            self._written[message.ts] = now
-
-    def close(self) -> None:
-        """End the line."""
-        print(flush=True)
-
-
-class LiveView:
-    """Draws the messages again and again, as Slack's window does."""
-
-    def __init__(self) -> None:
-        self._live = Live(console=Console(), refresh_per_second=12, vertical_overflow="visible")
-        self._live.start()
-
-    def show(self, messages: list[SeenMessage], status: str) -> None:
-        """Draw every message as it stands."""
-        parts: list[Panel | Spinner] = []
-        for message in messages:
-            text = _printable(message.text)
-            content = Markdown(text) if message.is_markdown else Text(text)
-            tasks = [Text(f"▸ {_printable(task)}", style="dim") for task in message.tasks]
-            title = "parley" + (" · edited" if message.edits else "")
-            parts.append(Panel(Group(*tasks, content), title=title, title_align="left", border_style="cyan"))
-        if status or any(message.is_streaming for message in messages):
-            parts.append(Spinner("dots", text=_printable(status) or "writing"))
-        self._live.update(Group(*parts))
-
-    def close(self) -> None:
-        """Leave the last picture on the screen."""
-        self._live.stop()
-
-
 def follow(slack: SlackWindow, question: SeenMessage, view: View, *, seconds: float) -> None:
     """Show the answer to `question` until it is complete."""
     thread_ts = question.thread_ts or question.ts
@@ -267,7 +193,7 @@ def follow(slack: SlackWindow, question: SeenMessage, view: View, *, seconds: fl
             return
         if left <= 0:
             missing = "complete answer" if answers else "answer"
-            msg = f"no {missing} within {seconds:g} seconds: the log of make run says why"
+            msg = f"no {missing} within {seconds:g} s: the log of make run says why"
             raise AskError(msg)
         seen = slack.watch(question.channel, thread_ts, after, max(0.05, min(left, settled, 25)))
         if seen.messages or seen.status != status:

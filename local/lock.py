@@ -90,7 +90,7 @@ def _compile(groups: tuple[str, ...], *, constraint: Path | None = None, previou
         command += ["--constraint", str(constraint)]
     # This machine's mirrors and wheel folders are nobody else's, and must not be written into a lock.
     command += ["--no-config", "--no-emit-index-url", "--no-emit-find-links"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("UV_")}
+    environment = {name: value for name, value in os.environ.items() if not re.match("UV_.*(INDEX|FIND_LINKS)", name)}
     with TemporaryDirectory() as folder:
         output = Path(folder) / "lock"
         if previous and previous.exists():
@@ -112,7 +112,9 @@ def _pins(compiled: str) -> Pins:
 
 
 def _save(path: Path, pins: Pins) -> None:
-    path.write_text(_header() + "".join(pins.values()))
+    text = _header() + "".join(pins.values())
+    if not path.exists() or path.read_text() != text:  # a newer file makes everything that depends on it again
+        path.write_text(text)
     print(f"{path.relative_to(_ROOT)}: {len(pins)} packages")
 
 

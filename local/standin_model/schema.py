@@ -42,7 +42,10 @@ def fill(schema: JsonObject) -> Json:
     Raises:
         ApiError: The schema has no finite instance, or refers to something outside itself.
     """
-    return _Filler(schema).value(schema, depth=0, variant=0)
+    try:
+        return _Filler(schema).value(schema, depth=0, variant=0)
+    except RecursionError as exc:
+        raise _UnusableError("it is nested too deeply") from exc
 
 
 class _UnusableError(ApiError):
@@ -232,7 +235,8 @@ def _number(schema: JsonObject, *, is_whole: bool, variant: int) -> int | float:
     """The allowed number closest above the lower bound or 0, another one per variant where there are several."""
     low, above = _bound(schema, "minimum"), _bound(schema, "exclusiveMinimum")
     high, below = _bound(schema, "maximum"), _bound(schema, "exclusiveMaximum")
-    step = _bound(schema, "multipleOf") or Decimal(1)
+    step = abs(_bound(schema, "multipleOf") or Decimal(1))
+    step = Decimal(step.as_integer_ratio()[0]) if is_whole else step  # the smallest whole multiple
     fits_exactly = is_whole or "multipleOf" in schema
     limits = [bound for bound in (low, above) if bound is not None]
     start = max(limits) if limits else min([Decimal(0), *(bound for bound in (high, below) if bound is not None)])

@@ -56,7 +56,6 @@ class StandInServer(ThreadingHTTPServer):
         self.cache = PrefixCache()
         self.log = log
         self._host = host
-        self.closing = threading.Event()
         self._connections: set[socket.socket] = set()
         super().__init__((host, port), _Handler)
 
@@ -85,7 +84,6 @@ class StandInServer(ThreadingHTTPServer):
 
     def close(self) -> None:
         """Cut every connection and wait until nothing of the server is left. Not from the thread that serves."""
-        self.closing.set()
         self.shutdown()
         for connection in list(self._connections):
             _cut(connection)
@@ -227,11 +225,14 @@ class _Handler(BaseHTTPRequestHandler):
         Raises:
             ConnectionError: The client has gone, or the server closes.
         """
-        wakes = gate or self.server.closing
         ends = time.monotonic() + seconds
         while not (gate and gate.is_set()) and (left := ends - time.monotonic()) > 0:
-            wakes.wait(min(left, _LOOK_SECONDS))
-            if self.server.closing.is_set() or self._is_client_gone():
+            step = min(left, _LOOK_SECONDS)
+            if gate:
+                gate.wait(step)
+            else:
+                time.sleep(step)
+            if self._is_client_gone():
                 raise ConnectionAbortedError
 
     def _is_client_gone(self) -> bool:
@@ -274,7 +275,6 @@ class _Handler(BaseHTTPRequestHandler):
     def _break_off(self) -> None:
         self._recorder.end(self._request, "broken")
         self.close_connection = True
-        _cut(self.connection)
 
     @override
     def end_headers(self) -> None:

@@ -1,15 +1,8 @@
-"""What the stand-in model does when it is told to, by a script or in a message, and with requests that are wrong."""
+"""What the stand-in model does when it is told to, by a script or in a message."""
 
-import http.client
-import json
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
 
 import pytest
 from openai import (
@@ -19,11 +12,10 @@ from openai import (
     AuthenticationError,
     BadRequestError,
     InternalServerError,
-    NotFoundError,
     OpenAI,
     RateLimitError,
 )
-from openai.types.chat import ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 from openai.types.responses import ResponseStreamEvent
 
 from local.standin_model import Behaviour, StandInModel, ToolCall, Usage
@@ -47,17 +39,6 @@ def _asked(text: str) -> list[ChatCompletionMessageParam]:
 
 def _deltas(events: list[ResponseStreamEvent]) -> list[str]:
     return [event.delta for event in events if event.type == "response.output_text.delta"]
-
-
-def _post(model: StandInModel, path: str, body: bytes) -> tuple[int, dict[str, str], dict[str, object]]:
-    """Status, headers and JSON body of the answer to bytes that no client package would send."""
-    connection = http.client.HTTPConnection(urlsplit(model.base_url).netloc, timeout=10)
-    try:
-        connection.request("POST", path, body)
-        response = connection.getresponse()
-        return response.status, {name.lower(): value for name, value in response.getheaders()}, json.load(response)
-    finally:
-        connection.close()
 
 
 def test_a_scripted_answer_comes_word_for_word_with_its_usage(client: OpenAI, model: StandInModel) -> None:
@@ -125,15 +106,15 @@ def test_a_client_that_goes_away_is_noticed_while_the_stream_is_held(client: Ope
     model.wait_for(lambda requests: requests[-1].outcome == "client_gone")
 
 
-def test_leaving_the_block_ends_a_held_stream(model: StandInModel) -> None:
-    with StandInModel() as other, OpenAI(base_url=other.base_url, api_key="any", max_retries=0) as client:
-        other.script(Behaviour(deltas=["a", "b"], gate=threading.Event(), hold_at=1))
+def test_leaving_the_block_ends_a_held_stream() -> None:
+    with StandInModel() as model:
+        client = OpenAI(base_url=model.base_url, api_key="any", max_retries=0)
+        model.script(Behaviour(deltas=["a", "b"], gate=threading.Event(), hold_at=1))
         stream = client.responses.create(model="any", input="Hello", stream=True)
-        other.wait_for(lambda requests: requests[-1].is_held)
-        other.__exit__(None, None, None)
+        model.wait_for(lambda requests: requests[-1].is_held)
 
-        with pytest.raises(APIConnectionError):
-            list(stream)
+    with client, pytest.raises(APIConnectionError):
+        list(stream)
 
 
 def test_requests_are_recorded_with_what_was_sent(client: OpenAI, model: StandInModel) -> None:
@@ -148,19 +129,15 @@ def test_requests_are_recorded_with_what_was_sent(client: OpenAI, model: StandIn
     assert model.requests == []
 
 
-def test_slow_and_delay_take_at_least_their_time_and_nothing_else_waits(client: OpenAI) -> None:
-    started = time.monotonic()
-    list(client.responses.create(model="any", input="Hello", stream=True))
-    undirected = time.monotonic() - started
+def test_slow_and_delay_take_at_least_their_time(client: OpenAI) -> None:
     times = [
         time.monotonic()
-        for event in client.responses.create(model="any", input="Hello [[slow 0.3]] [[delay 20]]", stream=True)
+        for event in client.responses.create(model="any", input="Hello [[slow 0.3]] [[delay 10]]", stream=True)
         if event.type in {"response.in_progress", "response.output_text.delta"}
     ]
 
-    assert undirected < 0.3
     assert times[1] - times[0] >= 0.25
-    assert times[-1] - times[1] >= 0.02 * (len(times) - 2) * 0.9
+    assert times[-1] - times[1] >= 0.01 * (len(times) - 2) * 0.9
 
 
 def test_a_slow_answer_runs_into_the_callers_timeout(client: OpenAI, model: StandInModel) -> None:
@@ -214,27 +191,29 @@ def test_the_clients_own_retry_gets_past_a_single_failure(client: OpenAI, model:
     assert [request.outcome for request in model.requests] == ["refused", "finished"]
 
 
-@pytest.mark.parametrize("deltas", [0, 4, 10_000])
-def test_a_broken_stream_ends_without_its_end(client: OpenAI, model: StandInModel, deltas: int) -> None:
-    stream = client.responses.create(model="any", input=f"Hello [[break {deltas}]]", stream=True)
+@pytest.mark.parametrize(("after", "received"), [(0, []), (2, ["a", "b"]), (9, ["a", "b", "c"])])
+def test_a_broken_stream_brings_the_deltas_before_the_break_and_no_end(
+    client: OpenAI, model: StandInModel, after: int, received: list[str]
+) -> None:
+    model.script(*[Behaviour(deltas=["a", "b", "c"], break_after=after)] * 2)
     events: list[ResponseStreamEvent] = []
+    chunks: list[ChatCompletionChunk] = []
     with pytest.raises(APIConnectionError):
-        events.extend(stream)
-
-    complete = client.responses.create(model="any", input=f"Hello [[break {deltas} x1]]", stream=True)
-    assert complete is not None
-    assert model.requests[0].outcome == "broken"
-    assert model.requests[0].deltas_sent == (deltas if deltas < 10_000 else model.requests[0].deltas_sent)
-
-
-def test_a_broken_stream_delivers_the_deltas_before_the_break(client: OpenAI, model: StandInModel) -> None:
-    model.script(Behaviour(deltas=["a", "b", "c"], break_after=2))
-    received: list[str] = []
+        events.extend(client.responses.create(model="any", input="Hello", stream=True))
     with pytest.raises(APIConnectionError):
-        for chunk in client.chat.completions.create(model="any", messages=_asked("Hello"), stream=True):
-            received.append(chunk.choices[0].delta.content or "")  # noqa: PERF401 (the loop ends in an error)
+        chunks.extend(client.chat.completions.create(model="any", messages=_asked("Hello"), stream=True))
 
-    assert received == ["", "a", "b"]
+    assert _deltas(events) == received
+    assert [chunk.choices[0].delta.content for chunk in chunks] == ["", *received]
+    assert [(request.outcome, request.deltas_sent) for request in model.requests] == [("broken", len(received))] * 2
+
+
+def test_a_message_can_break_its_stream_once(client: OpenAI) -> None:
+    text = "Hello [[break 4 x1]]"
+    with pytest.raises(APIConnectionError):
+        list(client.responses.create(model="any", input=text, stream=True))
+
+    assert list(client.responses.create(model="any", input=text, stream=True))[-1].type == "response.completed"
 
 
 @pytest.mark.parametrize("is_streaming", [False, True])
@@ -284,6 +263,8 @@ def test_an_answer_can_be_cut_off(client: OpenAI, directive: str, finish: str, r
     assert last.type == "response.incomplete"
     assert last.response.incomplete_details is not None
     assert last.response.incomplete_details.reason == reason
+    assert last.response.output[0].type == "message"
+    assert last.response.output[0].status == "incomplete"
     assert last.response.output_text == chat.choices[0].message.content == "".join(_deltas(events))
     assert "of this conversation" not in last.response.output_text
 
@@ -295,120 +276,3 @@ def test_brackets_that_are_no_directive_are_ordinary_text(client: OpenAI) -> Non
 
 def test_help_lists_the_directives(client: OpenAI) -> None:
     assert "[[rate-limit 3]]" in client.responses.create(model="any", input="[[help]]").output_text
-
-
-def test_a_script_can_be_posted_and_the_requests_read_from_outside(client: OpenAI, model: StandInModel) -> None:
-    script = [{"text": "scripted", "tool_calls": [{"name": "f", "arguments": {"a": 1}}]}, {"fail_status": 500}]
-    status, _, body = _post(model, "/standin/script", json.dumps(script).encode())
-    response = client.responses.create(model="any", input="Hello")
-    with pytest.raises(InternalServerError):
-        client.responses.create(model="any", input="Hello")
-    seen = client.get("/../standin/requests", cast_to=dict[str, list[dict[str, object]]])
-
-    assert (status, body) == (200, {"queued": 2})
-    assert response.output_text == "scripted"
-    assert [each["outcome"] for each in seen["requests"]] == ["finished", "refused"]
-    assert "the-key" not in json.dumps(seen)
-
-
-@pytest.mark.parametrize(
-    "script",
-    [{}, ["x"], [{"txt": "a"}], [{"fail_status": 200}], [{"slow_seconds": "1"}], [{"refuse": 1}], [{"gate": 1}]],
-)
-def test_a_posted_script_that_is_none_is_refused_whole(model: StandInModel, script: object) -> None:
-    status, _, body = _post(model, "/standin/script", json.dumps(script).encode())
-
-    assert status == 400
-    assert "error" in body
-
-
-@pytest.mark.parametrize(
-    ("path", "body", "status"),
-    [
-        ("/v1/responses", b"not JSON", 400),
-        ("/v1/responses", b"\xff\xfe\x00", 400),
-        ("/v1/responses", b"[" * 100_000, 400),
-        ("/v1/responses", b"[]", 400),
-        ("/v1/responses", b'{"input": "Hello"}', 400),
-        ("/v1/responses", b'{"model": "any"}', 400),
-        ("/v1/responses", b'{"model": "any", "input": "x", "max_output_tokens": "5"}', 400),
-        ("/v1/responses", b'{"model": "any", "input": "x", "previous_response_id": "resp_1"}', 400),
-        ("/v1/responses", b'{"model": "any", "input": [{"role": "nobody", "content": "x"}]}', 400),
-        ("/v1/chat/completions", b'{"messages": [{"role": "user", "content": "Hello"}]}', 400),
-        ("/v1/chat/completions", b'{"model": "any", "messages": []}', 400),
-        ("/v1/embeddings", b"{}", 404),
-        ("/v1/responses", b" " * (20 * 1024 * 1024 + 1), 413),
-    ],
-)
-def test_a_request_that_is_wrong_gets_an_error_in_the_vendors_shape(
-    model: StandInModel, path: str, body: bytes, status: int
-) -> None:
-    answered, headers, answer = _post(model, path, body)
-
-    assert answered == status
-    assert headers["x-request-id"] == "req_standin000001"
-    assert isinstance(answer["error"], dict)
-    assert answer["error"].keys() == {"message", "type", "param", "code"}
-    assert model.requests[-1].outcome == "refused"
-
-
-def test_an_unknown_path_or_method_gets_an_error_and_the_server_goes_on(client: OpenAI) -> None:
-    with pytest.raises(NotFoundError):
-        client.get("/nothing", cast_to=object)
-    with pytest.raises(InternalServerError) as refused:
-        client.delete("/models/stand-in", cast_to=object)
-
-    assert refused.value.status_code == 501
-    assert client.responses.create(model="any", input="Hello").status == "completed"
-
-
-def test_a_connection_is_kept_alive_from_answer_to_answer(model: StandInModel) -> None:
-    connection = http.client.HTTPConnection(urlsplit(model.base_url).netloc, timeout=10)
-    sockets = set()
-    for body in (b'{"model": "any", "input": "x"}', b"wrong", b'{"model": "any", "input": "x", "stream": true}'):
-        connection.request("POST", "/v1/responses", body)
-        sockets.add(connection.sock)
-        connection.getresponse().read()
-    connection.close()
-
-    assert len(sockets) == 1
-
-
-def test_models_are_listed(client: OpenAI) -> None:
-    assert [each.id for each in client.models.list()] == ["stand-in"]
-    assert client.models.retrieve("stand-in").owned_by == "stand-in"
-
-
-def test_sixty_streams_at_once_are_all_answered(client: OpenAI, model: StandInModel) -> None:
-    gate = threading.Event()
-    model.script(*(Behaviour(when=f"Question {number}.", gate=gate, hold_at=5) for number in range(60)))
-
-    def ask(number: int) -> str:
-        return "".join(_deltas(list(client.responses.create(model="any", input=f"Question {number}.", stream=True))))
-
-    with ThreadPoolExecutor(60) as pool:
-        answers = pool.map(ask, range(60))
-        model.wait_for(lambda requests: sum(request.is_held for request in requests) == 60, timeout=30)
-        gate.set()
-        assert all(f"> Question {number}.\n" in answer for number, answer in enumerate(answers))
-
-    assert [request.outcome for request in model.requests] == ["finished"] * 60
-
-
-def test_the_program_serves_until_it_is_told_to_stop_and_names_a_taken_port() -> None:
-    program = [sys.executable, "-m", "local.standin_model", "--port"]
-    with subprocess.Popen([*program, "0"], stdout=subprocess.PIPE, text=True) as running:
-        try:
-            assert running.stdout is not None
-            url = next(word for word in running.stdout.readline().split() if word.startswith("http"))
-            with OpenAI(base_url=url, api_key="any") as client:
-                assert "stand-in" in client.responses.create(model="any", input="Hello").output_text
-            second = subprocess.run(
-                [*program, str(urlsplit(url).port)], capture_output=True, text=True, timeout=30, check=False
-            )
-        finally:
-            running.send_signal(signal.SIGTERM)
-        assert running.wait(timeout=10) == 0
-
-    assert second.returncode == 1
-    assert "in use" in second.stderr

@@ -54,6 +54,13 @@ class OpenAIModel:
         """Import the vendor's package and build its client now, while nobody waits."""
         self._get_client()
 
+    def close(self) -> None:
+        """Close the kept-alive connections; the next request would open new ones."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
     def stream(self, request: ModelRequest, *, seconds: float) -> ModelEvents:
         """Ask the model; yields the answer's text as it arrives and one `Finished` as the last event.
 

@@ -1,10 +1,11 @@
 """Queue contracts: the only types that travel between functions.
 
 A new field has a default, because messages of the previous release are still in flight; a field is never renamed or
-removed within a version. `tests/unit/test_events.py` keeps a message of every released version and validates it.
+removed within a version. `tests/unit/core/contracts` keeps a message of every released version; a test validates it.
 """
 
 import hashlib
+import json
 import re
 from typing import Annotated, Literal
 
@@ -17,11 +18,12 @@ _QUEUE_KEY = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}")
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
-def _as_queue_key(text: str) -> str:
-    """`text` where SQS takes it as it is (operators can read it), else its hash."""
-    if _QUEUE_KEY.fullmatch(text):
+def _as_queue_key(*parts: str) -> str:
+    """`parts` joined by colons, for operators to read, where that is unambiguous and SQS takes it; else their hash."""
+    text = ":".join(parts)
+    if _QUEUE_KEY.fullmatch(text) and text.count(":") == len(parts) - 1:
         return text
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class FileReference(Value):
@@ -67,7 +69,7 @@ class MessageReceived(Value):
     def group_id(self) -> str:
         """The FIFO message group: one conversation, in order."""
         address = self.address
-        return _as_queue_key(f"{address.platform}:{address.workspace_id}:{address.channel_id}:{address.thread_id}")
+        return _as_queue_key(address.platform, address.workspace_id, address.channel_id, address.thread_id)
 
     @property
     def deduplication_id(self) -> str:
@@ -79,5 +81,5 @@ class MessageReceived(Value):
         addressed = "a" if self.is_addressed else "t"
         address = self.address
         return _as_queue_key(
-            f"{address.platform}:{address.workspace_id}:{address.channel_id}:{self.external_message_id}:{addressed}"
+            address.platform, address.workspace_id, address.channel_id, self.external_message_id, addressed
         )

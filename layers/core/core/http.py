@@ -1,18 +1,30 @@
 """The only outbound HTTP: time limits, size caps, no redirects, Retry-After, and one translation of errors."""
 
+import http.client
+import io
 import json
+import logging
+import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from core.errors import RetryableError
+from core.errors import PermanentError, RetryableError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _CONNECT_SECONDS = 3.0
 _MAX_ANSWER_BYTES = 4 * 1024 * 1024  # no API answer that we read is larger
-_MAX_RETRY_AFTER = 3600.0  # seconds; a longer wait is the queue's business
+_MAX_RETRY_AFTER = 3600.0  # seconds; who asks for more is asked again after this
+
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)  # its warning of an odd header shows the whole URL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +43,11 @@ class Answer:
         """
         try:
             value = json.loads(self.body)
-        except ValueError as exc:
-            raise RetryableError("answer-not-json", f"the answer (HTTP {self.status}) is not JSON") from exc
+        except (ValueError, RecursionError):
+            value = None  # the decoder's error would carry the body
         if not isinstance(value, dict):
-            raise RetryableError("answer-not-json", f"the answer (HTTP {self.status}) is not a JSON object")
+            message = f"the answer (HTTP {self.status}) is not a JSON object"
+            raise RetryableError("answer-not-json", message, is_outcome_unknown=True)
         return value
 
 
@@ -43,6 +56,7 @@ class Http:
 
     def __init__(self) -> None:
         self._pool = urllib3.PoolManager(num_pools=8, maxsize=16, retries=False)
+        self._pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
     def post_json(
         self, url: str, payload: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, seconds: float = 10.0
@@ -69,13 +83,14 @@ class Http:
             url: Where to.
             headers: Request headers.
             body: Request body.
-            seconds: Time limit of each wait for the socket.
+            seconds: Time limit of the whole request, to the last byte of the answer (the look-up of the name apart).
             max_bytes: A longer answer is refused.
 
         Raises:
             RetryableError: No connection, no answer in time, 429 or 5xx, or an answer that is too long.
+            PermanentError: The URL or a header cannot be sent at all.
         """
-        timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
+        timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), total=seconds)
         try:
             raw = self._pool.request(
                 method,
@@ -88,6 +103,8 @@ class Http:
             )
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as exc:
             raise RetryableError("unreachable", f"no connection to {_host(url)}") from exc
+        except ValueError:  # its text shows the URL or the header, which may be a token
+            raise PermanentError("request-malformed", "the URL or a header of the request is malformed") from None
         except urllib3.exceptions.HTTPError as exc:
             raise RetryableError("no-answer", f"{_host(url)} gave no answer", is_outcome_unknown=True) from exc
         return _read(raw, url, max_bytes)
@@ -101,28 +118,91 @@ def _read(raw: urllib3.BaseHTTPResponse, url: str, max_bytes: int) -> Answer:
             raw.close()
         raw.release_conn()
     except urllib3.exceptions.HTTPError as exc:
+        raw.close()
         raise RetryableError("no-answer", f"the answer of {_host(url)} broke off", is_outcome_unknown=True) from exc
     if is_too_long:
-        raise RetryableError("answer-too-long", f"the answer of {_host(url)} is over {max_bytes} bytes")
+        message = f"the answer of {_host(url)} is over {max_bytes} bytes"
+        raise RetryableError("answer-too-long", message, is_outcome_unknown=True)
     headers = {name.lower(): value for name, value in raw.headers.items()}
+    wait = read_retry_after(headers)
     if raw.status == 429:
-        raise RetryableError("rate-limited", f"{_host(url)} asks to wait", retry_after=read_retry_after(headers))
+        raise RetryableError("rate-limited", f"{_host(url)} asks to wait", retry_after=wait)
     if raw.status >= 500:
-        raise RetryableError("server-error", f"{_host(url)} answered {raw.status}", is_outcome_unknown=True)
+        message = f"{_host(url)} answered {raw.status}"
+        raise RetryableError("server-error", message, retry_after=wait, is_outcome_unknown=True)
     return Answer(status=raw.status, headers=headers, body=content)
 
 
 def read_retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """The wait that a `retry-after` header asks for, in its form in seconds; None without a usable one."""
+    """The wait that a `retry-after` header asks for, an hour at most; None without a usable one.
+
+    A date is held against the answer's own `date`, so that a wrong clock here cannot matter.
+    """
+    asked = headers.get("retry-after", "")
     try:
-        seconds = float(headers.get("retry-after", ""))
+        seconds = float(asked)
     except ValueError:
-        return None
-    if not 0 <= seconds <= _MAX_RETRY_AFTER:
-        return None
-    return timedelta(seconds=seconds)
+        seconds = _seconds_between(headers.get("date", ""), asked)
+    return timedelta(seconds=min(seconds, _MAX_RETRY_AFTER)) if seconds >= 0 else None
+
+
+def _seconds_between(earlier: str, later: str) -> float:
+    try:
+        return (parsedate_to_datetime(later) - parsedate_to_datetime(earlier)).total_seconds()
+    except (TypeError, ValueError):  # TypeError: only one of them names its zone
+        return -1.0
 
 
 def _host(url: str) -> str:
     """The host alone: a path or a query may carry what no log should."""
     return urllib3.util.parse_url(url).host or "the host"
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads a socket until a point in time: its own limit begins anew with every byte that drips in."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(http.client.HTTPResponse):
+    """An answer, head and body, whose time limit is the one that the socket has when the request was sent."""
+
+    def __init__(
+        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
+    ) -> None:
+        super().__init__(sock, debuglevel, method, url)
+        self.fp.close()
+        self.fp = io.BufferedReader(_TimedReader(sock, time.monotonic() + (sock.gettimeout() or 0.0)))
+
+
+class _PlainConnection(HTTPConnection):
+    response_class = _TimedResponse
+
+
+class _TlsConnection(HTTPSConnection):
+    response_class = _TimedResponse
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection

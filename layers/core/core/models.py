@@ -297,11 +297,16 @@ class Task(Value):
 
 
 class PromptManifest(Value):
-    """What a prompt was made of, in place of the prompt itself, and the hash that proves a new rendering equal."""
+    """What a prompt was made of, in place of the prompt itself, and the hash that proves a new rendering equal.
+
+    A range, not a list of ids: a list would make every task cost a second write unit. The prompt's messages are the
+    last `message_count` ones that its template takes, from `first_message_id` to the task's question.
+    """
 
     template: str
     input: str
-    message_ids: tuple[str, ...]
+    first_message_id: str
+    message_count: int
     sha256: str
 
 

@@ -4,18 +4,20 @@ A FIFO batch is worked on group by group: the groups of one invocation run at th
 one after the other. A message that failed gives itself and what follows it in its group back to the queue.
 """
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import batched
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ValidationError
 
 from core.errors import RetryableError, ServiceError
-from core.telemetry import logger, metrics
+from core.telemetry import logger, metrics, place_of
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
@@ -27,6 +29,7 @@ _VISIBILITY_SECONDS = 90
 _RENEWAL_SECONDS = 30
 _LONGEST_WAIT = timedelta(minutes=15)  # a message that is given back waits no longer than this
 _FIRST_WAIT = timedelta(seconds=2)  # doubled with each further try
+_MAX_ENTRIES = 10  # messages that SQS takes in one batch request
 
 
 class Contract(Protocol):
@@ -160,27 +163,18 @@ def _wait_after(error: Exception, attempt: int, message_id: str) -> timedelta:
     details = {"messageId": message_id, "attempt": attempt, "code": code}
     if isinstance(error, RetryableError):
         logger.warning("message given back", extra=details)
-        if error.retry_after is not None:
-            return min(error.retry_after, _LONGEST_WAIT)
     elif isinstance(error, ValidationError):
-        logger.error("message breaks its contract", extra={**details, "fields": _fields(error)})
+        logger.error("message breaks its contract", extra={**details, "type": error.title, "fields": _fields(error)})
     else:
-        logger.error("message failed", extra={**details, "where": _where(error)})
+        logger.error("message failed", extra={**details, "where": place_of(error)})
     metrics.count("MessagesGivenBack", code=code)
-    doubled: timedelta = _FIRST_WAIT * 2 ** min(attempt - 1, 10)
-    return min(doubled, _LONGEST_WAIT)
+    asked = error.retry_after if isinstance(error, RetryableError) else None
+    wait: timedelta = _FIRST_WAIT * 2 ** min(attempt - 1, 10) if asked is None else asked
+    return max(timedelta(0), min(wait, _LONGEST_WAIT))
 
 
 def _fields(error: ValidationError) -> list[str]:
     return [".".join(str(step) for step in item["loc"]) for item in error.errors(include_input=False)]
-
-
-def _where(error: Exception) -> str:
-    """File and line that raised: enough to find it, and no value that a traceback would show."""
-    step = error.__traceback__
-    while step and step.tb_next:
-        step = step.tb_next
-    return f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}" if step else "unknown"
 
 
 class _Batch:
@@ -190,6 +184,7 @@ class _Batch:
         self._client = client
         self._queue_url = queue_url
         self._lock = threading.Lock()
+        self._visibility_lock = threading.Lock()  # else a renewal under way would hide what is given back meanwhile
         self._in_work = {record["messageId"]: record["receiptHandle"] for record in records}
         self.given_back: list[str] = []
 
@@ -197,9 +192,10 @@ class _Batch:
         return _Heartbeat(self.renew)
 
     def renew(self) -> None:
-        with self._lock:
-            handles = list(self._in_work.values())
-        self._set_visibility(handles, _VISIBILITY_SECONDS)
+        with self._visibility_lock:
+            with self._lock:
+                handles = list(self._in_work.values())
+            self._set_visibility(handles, _VISIBILITY_SECONDS)
 
     def done(self, record: Mapping[str, Any]) -> None:
         """Remove a finished message at once, unless it is the last: that one goes with the invocation's own answer."""
@@ -219,19 +215,19 @@ class _Batch:
             for record in records:
                 self._in_work.pop(record["messageId"], None)
                 self.given_back.append(record["messageId"])
-        self._set_visibility([record["receiptHandle"] for record in records], int(wait.total_seconds()))
+        with self._visibility_lock:
+            self._set_visibility([record["receiptHandle"] for record in records], math.ceil(wait.total_seconds()))
 
     def _set_visibility(self, handles: list[str], seconds: int) -> None:
-        if not handles:
-            return
         try:
-            self._client.change_message_visibility_batch(
-                QueueUrl=self._queue_url,
-                Entries=[
-                    {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
-                    for number, handle in enumerate(handles)
-                ],
-            )
+            for some in batched(handles, _MAX_ENTRIES, strict=False):
+                self._client.change_message_visibility_batch(
+                    QueueUrl=self._queue_url,
+                    Entries=[
+                        {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                        for number, handle in enumerate(some)
+                    ],
+                )
         except (ClientError, BotoCoreError):
             # The queue's own visibility timeout still holds: slower, never wrong.
             logger.warning("visibility could not be changed", extra={"messages": len(handles)})

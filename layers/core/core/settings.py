@@ -6,6 +6,7 @@ request. Secrets are known by name here and fetched lazily.
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Self
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
 _SECRET_TTL_SECONDS = 300.0  # a rotated secret is in use everywhere five minutes later
+# What Secrets Manager answers as long as nobody changes the secret, its key or the function's role.
+_UNREADABLE = frozenset(
+    {
+        "AccessDeniedException",
+        "DecryptionFailure",
+        "InvalidParameterException",
+        "InvalidRequestException",
+        "ResourceNotFoundException",
+        "ValidationException",
+    }
+)
 _SECRET_FIELD = "value"  # a secret may be the bare string, or JSON with this field  # noqa: S105
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=2048, strip_whitespace=True)]
@@ -118,12 +130,13 @@ class Secrets:
         self._client = client
         self._monotonic = monotonic
         self._kept: dict[str, tuple[float, str]] = {}
+        self._creating = threading.Lock()  # boto3's default session makes one client at a time
 
     def __repr__(self) -> str:
         return f"Secrets({len(self._kept)} kept)"
 
     def read(self, name: str) -> str:
-        """The secret's text (of a JSON secret its field `value`).
+        """The secret's text (of a JSON secret its field `value`), without the blanks and newlines around it.
 
         Raises:
             PermanentError: There is no such secret, or this function may not read it.
@@ -133,23 +146,25 @@ class Secrets:
         kept = self._kept.get(name)
         if kept and now - kept[0] < _SECRET_TTL_SECONDS:
             return kept[1]
-        value = self._fetch(name)
+        value = self._fetch(name)  # no lock: where Secrets Manager hangs, threads would wait one after the other
         self._kept[name] = (now, value)
         return value
 
     def _fetch(self, name: str) -> str:
-        if self._client is None:
-            self._client = create_secrets_client()
+        with self._creating:
+            client = self._client = self._client or create_secrets_client()
         try:
-            text = self._client.get_secret_value(SecretId=name)["SecretString"]
+            text = client.get_secret_value(SecretId=name).get("SecretString")
         except ClientError as exc:
             code = exc.response["Error"]["Code"]
-            if code in {"ResourceNotFoundException", "AccessDeniedException", "InvalidRequestException"}:
+            if code in _UNREADABLE:
                 raise PermanentError("secret-unreadable", f"the secret {name!r} cannot be read: {code}") from exc
             raise RetryableError("secrets-unavailable", f"Secrets Manager answered {code}") from exc
         except BotoCoreError as exc:
             raise RetryableError("secrets-unavailable", "Secrets Manager gave no answer") from exc
-        return _unwrap(text)
+        if text is None:
+            raise PermanentError("secret-unreadable", f"the secret {name!r} is binary: store it as text")
+        return _unwrap(text.strip()).strip()
 
 
 def _unwrap(text: str) -> str:

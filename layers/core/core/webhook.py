@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypedDict
 
-from core.errors import RequestRejectedError, RetryableError
+from core.errors import RequestRejectedError, RetryableError, ServiceError
 from core.events import MessageReceived
 from core.platforms import Inbound, WebhookRequest, WebhookResult
-from core.telemetry import logger, metrics
+from core.telemetry import logger, metrics, place_of
 
 _MAX_BODY_BYTES = 1_000_000  # a platform's largest event is a tenth of it; what is parsed stays bounded
 
@@ -42,7 +42,8 @@ def receive(
         now: The clock.
 
     Returns:
-        200 with what the platform expects, 4xx where the call is refused, 503 where it should be sent again.
+        200 with what the platform expects, 4xx where the call is refused, 503 where it should be sent again, 500 where
+        something is broken here.
     """
     try:
         result = _take(event, inbound, publish, now())
@@ -54,6 +55,12 @@ def receive(
         metrics.count("PublishFailures", code=exc.code)
         logger.error("message not taken", extra={"code": exc.code})
         response = _respond(503, {"error": exc.code, "message": "The message was not taken. Send it again."})
+    # Whatever else goes wrong: the traceback that the runtime would log may show the body.
+    except Exception as exc:  # noqa: BLE001
+        code = exc.code if isinstance(exc, ServiceError) else "internal-error"
+        metrics.count("RequestsFailed", code=code)
+        logger.error("request failed", extra={"code": code, "type": type(exc).__name__, "where": place_of(exc)})
+        response = _respond(500, {"error": code, "message": "The call could not be handled."})
     else:
         response = _respond(200, result.answer if result.answer is not None else {})
     metrics.flush()
@@ -84,7 +91,8 @@ def read_request(event: Mapping[str, Any]) -> WebhookRequest:
     Raises:
         RequestRejectedError: 413 where the body is too large, 400 where it is not what API Gateway says it is.
     """
-    context = event["requestContext"]
+    context = event.get("requestContext") or {}
+    http = context.get("http") or {}
     body = event.get("body") or ""
     if len(body) > _MAX_BODY_BYTES * 4 // 3 + 4:
         raise RequestRejectedError("too-large", "The body is too large.", status=413)
@@ -98,12 +106,12 @@ def read_request(event: Mapping[str, Any]) -> WebhookRequest:
     if len(raw) > _MAX_BODY_BYTES:
         raise RequestRejectedError("too-large", "The body is too large.", status=413)
     return WebhookRequest(
-        method=context["http"]["method"],
-        path=context["http"]["path"],
+        method=http.get("method", ""),
+        path=http.get("path", ""),
         query=event.get("queryStringParameters") or {},
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
         body=raw,
-        request_id=context.get("requestId", ""),
+        request_id=context.get("requestId") or "",
     )
 
 

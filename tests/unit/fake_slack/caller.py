@@ -25,12 +25,13 @@ class Clock:
 def at(answer: object, *path: str | int) -> object:
     """What stands at a place of a JSON answer; a KeyError or IndexError where nothing does."""
     for step in path:
-        if isinstance(answer, dict) and isinstance(step, str):
-            answer = answer[step]
-        elif isinstance(answer, list) and isinstance(step, int):
-            answer = answer[step]
-        else:
-            raise KeyError(step)
+        match answer, step:
+            case dict(), str():
+                answer = answer[step]
+            case list(), int():
+                answer = answer[step]
+            case _:
+                raise KeyError(step)
     return answer
 
 

@@ -64,7 +64,7 @@ def test_bodies_slack_cannot_read_are_refused(slack: FakeSlack, http: urllib3.Po
     def error(body: bytes, kind: str | None) -> object:
         headers = {"Authorization": f"Bearer {DEMO.bot_token}"} | ({"Content-Type": kind} if kind else {})
         answer = http.request("POST", slack.base_url + "auth.test", body=body, headers=headers)
-        return cast("Json", answer.json())["error"]
+        return at(answer.json(), "error")
 
     assert error(b"{", "application/json") == "invalid_json"
     assert error(b"[]", "application/json") == "json_not_object"
@@ -75,30 +75,30 @@ def test_bodies_slack_cannot_read_are_refused(slack: FakeSlack, http: urllib3.Po
 def test_watching_a_thread_gives_each_change_as_it_comes(
     api: Caller, slack: FakeSlack, http: urllib3.PoolManager
 ) -> None:
-    def watch(after: object, seconds: float) -> Json:
+    def watch(after: object, seconds: float) -> object:
         query = urlencode({"channel": DEMO.channel_id, "thread_ts": TS, "after": after, "timeout": seconds})
-        return cast("Json", http.request("GET", f"{slack.url}/_fake/watch?{query}", timeout=10).json())
+        return http.request("GET", f"{slack.url}/_fake/watch?{query}", timeout=10).json()
 
-    assert watch(0, 0.05)["messages"] == []
+    assert at(watch(0, 0.05), "messages") == []
     later = threading.Timer(0.1, lambda: api.ts("chat.startStream", **STREAM, markdown_text="a"))
     later.start()
     first = watch(0, 5)
     later.join()
-    [message] = cast("list[Json]", first["messages"])
-    assert (message["text"], message["is_streaming"]) == ("a", True)
+    assert each(first, "messages", key="text") == ["a"]
+    assert each(first, "messages", key="is_streaming") == [True]
     api("assistant.threads.setStatus", channel_id=DEMO.channel_id, thread_ts=TS, status="is searching")
-    assert watch(first["after"], 5)["status"] == "is searching"
-    api.ts("chat.delete", channel=DEMO.channel_id, ts=str(message["ts"]))
-    assert [each["is_deleted"] for each in cast("list[Json]", watch(first["after"], 5)["messages"])] == [True]
+    assert at(watch(at(first, "after"), 5), "status") == "is searching"
+    api.ts("chat.delete", channel=DEMO.channel_id, ts=str(at(first, "messages", 0, "ts")))
+    assert each(watch(at(first, "after"), 5), "messages", key="is_deleted") == [True]
 
 
 def test_the_control_side_adds_people_plays_them_and_scripts_failures(
     api: Caller, slack: FakeSlack, http: urllib3.PoolManager
 ) -> None:
-    def post(name: str, body: Json) -> urllib3.BaseHTTPResponse:
+    def post(name: str, body: dict[str, str | int | list[str]]) -> urllib3.BaseHTTPResponse:
         return http.request("POST", f"{slack.url}/_fake/{name}", body=json.dumps(body).encode())
 
-    assert cast("Json", http.request("GET", f"{slack.url}/_fake/health").json())["ok"] is True
+    assert at(http.request("GET", f"{slack.url}/_fake/health").json(), "ok") is True
     assert (
         post("users", {"id": "U0EVE", "team": DEMO.team_id, "email": "eve@demo.example", "name": "eve"}).status == 200
     )
@@ -106,10 +106,10 @@ def test_the_control_side_adds_people_plays_them_and_scripts_failures(
     assert post("fail", {"method": "auth.test", "error": "ratelimited", "retry_after": 3}).status == 200
     assert post("fail", {"method": "auth.test", "mode": "explode"}).status == 400
     assert post("disable", {"methods": ["chat.startStream"]}).status == 200
-    team = {"team_id": "T3", "team_name": "Three", "bot_token": "xoxb-3", "bot_user_id": "U3", "bot_id": "B3"}
-    assert post("teams", team | {"app_id": "A3"}).status == 200
+    team = {"team_id": "T3", "team_name": "Three", "bot_token": "xoxb-3"}
+    assert post("teams", {**team, "bot_user_id": "U3", "bot_id": "B3", "app_id": "A3"}).status == 200
     assert api.raw("auth.test").headers["Retry-After"] == "3"
     assert api.error("chat.startStream", **STREAM) == "unknown_method"
-    assert Caller(slack, http, "xoxb-3")("auth.test")["team_id"] == "T3"
-    seen = cast("Json", http.request("GET", f"{slack.url}/_fake/messages?channel={DEMO.channel_id}").json())
-    assert [message["user"] for message in cast("list[Json]", seen["messages"])] == ["U0EVE"]
+    assert at(Caller(slack, http, "xoxb-3")("auth.test"), "team_id") == "T3"
+    seen = http.request("GET", f"{slack.url}/_fake/messages?channel={DEMO.channel_id}").json()
+    assert each(seen, "messages", key="user") == ["U0EVE"]

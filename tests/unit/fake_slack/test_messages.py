@@ -17,7 +17,7 @@ def text_of(slack: FakeSlack, ts: str) -> str:
 def test_a_message_is_posted_by_json_and_by_form(api: Caller, slack: FakeSlack) -> None:
     first = api.ts("chat.postMessage", channel=DEMO.channel_id, text="one")
     blocks = json.dumps([{"type": "section", "text": {"type": "mrkdwn", "text": "two, in a block"}}])
-    second = str(api.form("chat.postMessage", channel=DEMO.channel_id, text="fallback", blocks=blocks)["ts"])
+    second = str(at(api.form("chat.postMessage", channel=DEMO.channel_id, text="fallback", blocks=blocks), "ts"))
     assert first < second
     assert [message.text for message in slack.messages(DEMO.channel_id)] == ["one", "two, in a block"]
     assert slack.messages(DEMO.channel_id)[0].bot_id == DEMO.bot_id
@@ -44,7 +44,7 @@ def test_timestamps_stay_unique_while_the_clock_stands_still(api: Caller) -> Non
         ({"text": "a", "metadata": {"event_type": "t"}}, "invalid_metadata_schema"),
     ],
 )
-def test_a_message_slack_would_refuse_is_refused(api: Caller, arguments: Json, error: str) -> None:
+def test_a_message_slack_would_refuse_is_refused(api: Caller, arguments: dict[str, object], error: str) -> None:
     assert api.error("chat.postMessage", **({"channel": DEMO.channel_id} | arguments)) == error
 
 
@@ -69,7 +69,7 @@ def test_only_the_apps_own_messages_can_be_edited_and_deleted(api: Caller, slack
 
 
 def test_status_is_shown_until_the_app_speaks(api: Caller, slack: FakeSlack) -> None:
-    assert api("assistant.threads.setStatus", channel_id=DEMO.channel_id, thread_ts=TS, status="is thinking")["ok"]
+    assert api("assistant.threads.setStatus", channel_id=DEMO.channel_id, thread_ts=TS, status="is thinking")
     assert slack.status(DEMO.channel_id, TS) == "is thinking"
     api.ts("chat.postMessage", **IN_THREAD, text="done")
     assert slack.status(DEMO.channel_id, TS) == ""
@@ -79,18 +79,16 @@ def test_an_ephemeral_message_is_seen_by_one_person_and_part_of_no_history(api: 
     root = slack.post_as(DEMO.user_id, "q", channel=DEMO.channel_id)
     spot = {"channel": DEMO.channel_id, "thread_ts": root.ts}
     assert api.error("chat.postEphemeral", **spot, user="U0NOBODY", text="a") == "user_not_in_channel"
-    assert api("chat.postEphemeral", **spot, user=DEMO.user_id, text="psst")["ok"]
+    assert api("chat.postEphemeral", **spot, user=DEMO.user_id, text="psst")
     assert [message.only_for for message in slack.messages(DEMO.channel_id, root.ts)] == [None, DEMO.user_id]
-    assert (
-        len(cast("list[Json]", api.form("conversations.replies", channel=DEMO.channel_id, ts=root.ts)["messages"])) == 1
-    )
+    assert each(api.form("conversations.replies", channel=DEMO.channel_id, ts=root.ts), "messages", key="text") == ["q"]
 
 
 def test_a_direct_message_is_opened_once_and_can_be_written_to_by_user_id(api: Caller, slack: FakeSlack) -> None:
     slack.add_user(User("U0BOB", DEMO.team_id, "bob@demo.example", "bob"))
-    opened = cast("Json", api("conversations.open", users="U0BOB")["channel"])["id"]
-    assert api("chat.postMessage", channel="U0BOB", text="hello")["channel"] == opened
-    assert cast("Json", api.form("conversations.info", channel=str(opened))["channel"])["is_im"] is True
+    opened = str(at(api("conversations.open", users="U0BOB"), "channel", "id"))
+    assert at(api("chat.postMessage", channel="U0BOB", text="hello"), "channel") == opened
+    assert at(api.form("conversations.info", channel=opened), "channel", "is_im") is True
     assert api.error("conversations.open", users="U0NOBODY") == "user_not_found"
 
 

@@ -14,7 +14,7 @@ def test_tokens_are_checked(
 ) -> None:
     assert Caller(slack, http, None).error("auth.test") == "not_authed"
     assert Caller(slack, http, "xoxb-unknown").error("auth.test") == "invalid_auth"
-    assert api("auth.test")["user_id"] == DEMO.bot_user_id
+    assert at(api("auth.test"), "user_id") == DEMO.bot_user_id
     slack.refuse_token(DEMO.bot_token, refused)
     assert api.error("auth.test") == refused
     assert capsys.readouterr() == ("", "")
@@ -25,19 +25,19 @@ def test_a_token_without_the_scope_is_told_which_one_it_needs(slack: FakeSlack, 
     slack.add_user(User("U0TWO", "T2", "two@demo.example", "two"))
     two = Caller(slack, http, "xoxb-two")
     answer = two("chat.postMessage", channel=DEMO.channel_id, text="a")
-    assert (answer["error"], answer["needed"]) == ("missing_scope", "chat:write")
-    profile = cast("dict[str, Json]", two.form("users.info", user="U0TWO")["user"])["profile"]
-    assert "email" not in profile
+    assert (at(answer, "error"), at(answer, "needed")) == ("missing_scope", "chat:write")
+    assert "email" not in str(two.form("users.info", user="U0TWO"))
 
 
 def test_people_are_found_by_id_and_by_email(api: Caller, slack: FakeSlack) -> None:
     slack.add_user(User("U0GONE", DEMO.team_id, "gone@demo.example", "gone", deleted=True))
-    alice = cast("dict[str, Json]", api.form("users.info", user=DEMO.user_id, include_locale="true")["user"])
-    assert (alice["profile"]["email"], alice["locale"], alice["is_bot"]) == (DEMO.user_email, "en-US", False)
-    assert cast("Json", api.form("users.info", user="U0GONE")["user"])["deleted"] is True
-    assert api.form("users.info", user="U0NOBODY")["error"] == "user_not_found"
-    assert api.form("users.lookupByEmail", email="Alice@demo.example")["ok"] is True
-    assert api.form("users.lookupByEmail", email="gone@demo.example")["error"] == "users_not_found"
+    alice = at(api.form("users.info", user=DEMO.user_id, include_locale="true"), "user")
+    assert at(alice, "profile", "email") == DEMO.user_email
+    assert (at(alice, "locale"), at(alice, "is_bot")) == ("en-US", False)
+    assert at(api.form("users.info", user="U0GONE"), "user", "deleted") is True
+    assert at(api.form("users.info", user="U0NOBODY"), "error") == "user_not_found"
+    assert at(api.form("users.lookupByEmail", email="Alice@demo.example"), "ok") is True
+    assert at(api.form("users.lookupByEmail", email="gone@demo.example"), "error") == "users_not_found"
 
 
 def test_a_method_that_reads_overlooks_a_json_body(api: Caller) -> None:
@@ -47,11 +47,11 @@ def test_a_method_that_reads_overlooks_a_json_body(api: Caller) -> None:
 
 def test_a_stranger_is_seen_through_a_shared_channel_without_an_email(api: Caller, slack: FakeSlack) -> None:
     slack.add_user(User("U0FAR", "T0FAR", "far@demo.example", "far"))
-    assert api.form("users.info", user="U0FAR")["error"] == "user_not_found"
+    assert at(api.form("users.info", user="U0FAR"), "error") == "user_not_found"
     slack.add_channel(Channel("C0SHARED", frozenset({DEMO.team_id, "T0FAR"}), "shared"))
-    stranger = cast("dict[str, Json]", api.form("users.info", user="U0FAR")["user"])
-    assert stranger["team_id"] == "T0FAR"
-    assert "email" not in stranger["profile"]
+    stranger = api.form("users.info", user="U0FAR")
+    assert at(stranger, "user", "team_id") == "T0FAR"
+    assert "email" not in str(stranger)
 
 
 def test_replies_come_in_pages_with_the_parent_on_each(api: Caller, slack: FakeSlack) -> None:
@@ -64,25 +64,25 @@ def test_replies_come_in_pages_with_the_parent_on_each(api: Caller, slack: FakeS
     cursor = ""
     for _ in range(3):
         page = api.form("conversations.replies", **wanted, cursor=cursor)
-        messages = cast("list[Json]", page["messages"])
-        texts.append([message["text"] for message in messages])
-        cursor = str(cast("Json", page["response_metadata"])["next_cursor"])
+        texts.append(each(page, "messages", key="text"))
+        cursor = str(at(page, "response_metadata", "next_cursor"))
     assert texts == [["question", "0", "1"], ["question", "2", "3"], ["question", "4"]]
-    assert (cursor, page["has_more"]) == ("", False)
-    assert (messages[1]["metadata"], messages[1]["bot_id"]) == (metadata, DEMO.bot_id)
+    assert (cursor, at(page, "has_more")) == ("", False)
+    assert at(page, "messages", 1, "metadata") == metadata
+    assert at(page, "messages", 1, "bot_id") == DEMO.bot_id
     newer = {"channel": DEMO.channel_id, "ts": root.ts, "oldest": own[3]}
-    after = cast("list[Json]", api.form("conversations.replies", **newer)["messages"])
-    assert [message["text"] for message in after] == ["question", "4"]
-    assert "metadata" not in after[1]
-    with_edge = cast("list[Json]", api.form("conversations.replies", **newer, inclusive="true")["messages"])
-    assert [message["text"] for message in with_edge] == ["question", "3", "4"]
+    after = api.form("conversations.replies", **newer)
+    assert each(after, "messages", key="text") == ["question", "4"]
+    assert "metadata" not in str(at(after, "messages", 1))
+    with_edge = api.form("conversations.replies", **newer, inclusive="true")
+    assert each(with_edge, "messages", key="text") == ["question", "3", "4"]
 
 
 def test_a_thread_or_cursor_that_does_not_exist_is_an_error(api: Caller, slack: FakeSlack) -> None:
-    assert api.form("conversations.replies", channel=DEMO.channel_id, ts=TS)["error"] == "thread_not_found"
+    assert at(api.form("conversations.replies", channel=DEMO.channel_id, ts=TS), "error") == "thread_not_found"
     root = slack.post_as(DEMO.user_id, "q", channel=DEMO.channel_id)
     bad = {"channel": DEMO.channel_id, "ts": root.ts, "cursor": "???"}
-    assert api.form("conversations.replies", **bad)["error"] == "invalid_cursor"
+    assert at(api.form("conversations.replies", **bad), "error") == "invalid_cursor"
 
 
 def test_a_file_is_given_to_its_workspaces_bot_alone(slack: FakeSlack, http: urllib3.PoolManager) -> None:

@@ -4,23 +4,22 @@ Keys are built in `keys`; each class says which it has. Attributes are stored un
 they come from. What is empty or a default is not stored: write units count bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Self, cast
 
-from core.models import Value, to_iso
 from pydantic.alias_generators import to_camel
 from pynamodb.attributes import (
     Attribute,
     BooleanAttribute,
     JSONAttribute,
-    ListAttribute,
-    MapAttribute,
     NumberAttribute,
     UnicodeAttribute,
 )
 from pynamodb.models import Model
+
+from core.models import Value, to_iso
 
 type RawItem = Mapping[str, Mapping[str, Any]]  # DynamoDB's JSON: {"title": {"S": "Hello"}}
 
@@ -55,6 +54,72 @@ class DecimalAttribute(Attribute[Decimal]):
         return Decimal(value)
 
 
+class TextsAttribute(Attribute[Sequence[str]]):
+    """A list of texts."""
+
+    attr_type = "L"
+
+    def serialize(self, value: Sequence[str]) -> list[dict[str, Any]]:
+        """The stored form."""
+        return [_pack(text) for text in value]
+
+    def deserialize(self, value: list[dict[str, Any]]) -> list[str]:
+        """The texts."""
+        return [text["S"] for text in value]
+
+
+class DocumentAttribute(Attribute[Mapping[str, Any]]):
+    """A map of JSON's types, but for null and fractions, which nothing of ours has."""
+
+    attr_type = "M"
+
+    def serialize(self, value: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """The stored form."""
+        return {name: _pack(field) for name, field in value.items()}
+
+    def deserialize(self, value: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """The map."""
+        return {name: _unpack(field) for name, field in value.items()}
+
+
+class DocumentsAttribute(Attribute[Sequence[Mapping[str, Any]]]):
+    """A list of such maps."""
+
+    attr_type = "L"
+
+    def serialize(self, value: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The stored form."""
+        return [_pack(document) for document in value]
+
+    def deserialize(self, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The maps."""
+        return [_unpack(document) for document in value]
+
+
+def _pack(plain: object) -> dict[str, Any]:
+    match plain:
+        case str():
+            return {"S": plain}
+        case bool():
+            return {"BOOL": plain}
+        case int():
+            return {"N": str(plain)}
+        case Mapping():
+            return {"M": {name: _pack(field) for name, field in plain.items()}}
+    msg = f"no {type(plain).__name__} is stored within a document"
+    raise TypeError(msg)
+
+
+def _unpack(stored: dict[str, Any]) -> Any:
+    [(kind, plain)] = stored.items()
+    match kind:
+        case "N":
+            return int(plain)
+        case "M":
+            return {name: _unpack(field) for name, field in plain.items()}
+    return plain
+
+
 def _text(name: str) -> UnicodeAttribute:
     return UnicodeAttribute(null=True, attr_name=name)
 
@@ -71,8 +136,12 @@ def _flag(name: str) -> BooleanAttribute:
     return BooleanAttribute(null=True, attr_name=name)
 
 
-def _texts(name: str) -> ListAttribute[UnicodeAttribute]:
-    return ListAttribute(of=UnicodeAttribute, null=True, attr_name=name)
+def _texts(name: str) -> TextsAttribute:
+    return TextsAttribute(null=True, attr_name=name)
+
+
+def _document(name: str) -> DocumentAttribute:
+    return DocumentAttribute(null=True, attr_name=name)
 
 
 class Item(Model):
@@ -89,9 +158,12 @@ class Item(Model):
 
     @classmethod
     def from_value(cls, value: Value, key: tuple[str, str], **more: object) -> Self:
-        """The item that stores `value` under `key`."""
+        """The item that stores `value` under `key`, with `more` attributes."""
         given = {name: field for name, field in stored_fields(value).items() if name not in cls.apart}
-        return cls(key[0], key[1], **given, **more)
+        item = cls(*key)
+        for name, field in {**given, **more}.items():
+            setattr(item, name, field)
+        return item
 
     @classmethod
     def from_raw(cls, raw: RawItem) -> Self:
@@ -181,14 +253,6 @@ class WorkspaceItem(Item):
     company_id = _text("companyId")
 
 
-class LimitsMap(MapAttribute[str, Any]):  # values of several types: PynamoDB's signature for a typed map
-    """What one turn may take."""
-
-    max_output_tokens = _number("maxOutputTokens")
-    history_messages = _number("historyMessages")
-    history_characters = _number("historyCharacters")
-
-
 class SettingsItem(Item):
     """PK `C#co#S#id`, SK `v#nnnnnn`."""
 
@@ -201,7 +265,7 @@ class SettingsItem(Item):
     model = _text("model")
     api_kind = _text("apiKind")
     prompt = _text("prompt")
-    limits = LimitsMap(null=True, attr_name="limits")
+    limits = _document("limits")
     created_at = _time("createdAt")
 
 
@@ -218,22 +282,13 @@ class InputItem(Item):
     output_configuration = JSONAttribute(null=True, attr_name="outputConfiguration")
     model = _text("model")
     api_kind = _text("apiKind")
-    limits = LimitsMap(null=True, attr_name="limits")
+    limits = _document("limits")
 
 
 class ThreadItem(Item):
     """PK `C#co#H#platform#channel#thread`, SK `#`: the thread's conversation."""
 
     conversation_id = _text("conversationId")
-
-
-class AddressMap(MapAttribute[str, Any]):  # values of several types: PynamoDB's signature for a typed map
-    """A conversation's place; its platform is the conversation's source."""
-
-    workspace_id = _text("workspaceId")
-    channel_id = _text("channelId")
-    thread_id = _text("threadId")
-    is_direct = _flag("isDirect")
 
 
 class ConversationItem(Item):
@@ -251,7 +306,7 @@ class ConversationItem(Item):
     entity_id = _text("entityId")
     session_id = _text("sessionId")
     conversation_source = _text("conversationSource")
-    address = AddressMap(null=True, attr_name="address")
+    address = _document("address")
     status = _text("status")
     input = _text("input")
     message_count = _number("messageCount")
@@ -270,33 +325,11 @@ class ConversationItem(Item):
     updated_at = _time("updatedAt")
 
 
-class ImageMap(MapAttribute[str, Any]):  # values of several types: PynamoDB's signature for a typed map
-    """Where an image's bytes are."""
-
-    url = _text("url")
-    media_type = _text("mediaType")
-    size = _number("size")
-
-
-class ContentPartMap(MapAttribute[str, Any]):  # values of several types: PynamoDB's signature for a typed map
-    """One part of a message. Its message's id is the item's; a text that stands elsewhere in the item is left out."""
-
-    type = _text("type")
-    text = _text("text")
-    image = ImageMap(null=True, attr_name="image")
-    json_value = _text("JSON")
-
-
-class OverflowMap(MapAttribute[str, Any]):  # values of several types: PynamoDB's signature for a typed map
-    """Where in S3 a text is that is too big for the table."""
-
-    key = UnicodeAttribute(attr_name="key")
-    sha256 = UnicodeAttribute(attr_name="sha256")
-    bytes = NumberAttribute(attr_name="bytes")
-
-
 class MessageItem(Item):
-    """PK `C#co#V#conv`, SK `M#ulid`."""
+    """PK `C#co#V#conv`, SK `M#ulid`.
+
+    `structuredPart` (`first character:length`) stands for a structured prompt that is a piece of the user prompt.
+    """
 
     apart = frozenset({"content"})
 
@@ -313,11 +346,12 @@ class MessageItem(Item):
     entity_id = _text("entityId")
     language = _text("language")
     user_id = _text("userId")
-    content = ListAttribute(of=ContentPartMap, null=True, attr_name="content")
+    content = DocumentsAttribute(null=True, attr_name="content")
     outgoing_ids = _texts("outgoingIds")
     finish_reason = _text("finishReason")
     created_at = _time("createdAt")
-    overflow = MapAttribute[str, Any](null=True, attr_name="overflow")
+    structured_part = _text("structuredPart")
+    overflow = _document("overflow")
 
 
 class TaskItem(Item):
@@ -353,7 +387,7 @@ class TaskItem(Item):
     created_at = _time("createdAt")
     updated_at = _time("updatedAt")
     same_as_reply = _texts("sameAsReply")
-    overflow = MapAttribute[str, Any](null=True, attr_name="overflow")
+    overflow = _document("overflow")
 
 
 class UsageItem(Item):

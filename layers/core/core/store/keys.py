@@ -75,7 +75,12 @@ def reply_ulid(question_ulid: str) -> str:
 
 def opening_ulid(question_ulid: str) -> str:
     """The place right before a question: the system message of a conversation that begins with it."""
-    return _encode(_decode(question_ulid) - 1)
+    return preceding(question_ulid)
+
+
+def preceding(ulid: str) -> str:
+    """The ULID right before another; what is read up to there leaves the other out."""
+    return _encode(_decode(ulid) - 1)
 
 
 def _encode(number: int) -> str:
@@ -119,6 +124,16 @@ def split_task_id(id_: str) -> tuple[str, str]:
         PermanentError: It is no task's id.
     """
     return _split(id_, _TASK_MARK)
+
+
+def ulid_of(id_: str) -> str:
+    """The ULID in the id of a message or of a task (a task has its question's).
+
+    Raises:
+        PermanentError: It is neither's id.
+    """
+    mark = _TASK_MARK if _TASK_MARK in id_ else _MESSAGE_MARK
+    return _split(id_, mark)[1]
 
 
 def _split(id_: str, mark: str) -> tuple[str, str]:

@@ -20,21 +20,24 @@ _MENTION_START = re.compile(
     r"<(?=[!@](?:channel|here|everyone|group|subteam|[UWB][A-Z0-9]))|\]\(<?(?=[!@])|(?<![\w/])@(?=channel|here|everyone)",
     re.IGNORECASE,
 )
-_UNFINISHED = (
+_UNFINISHED: tuple[str, ...] = (
     "<!channel",
     "<!here",
     "<!everyone",
     "<!group",
     "<!subteam",
-    "<@Uxx",
+    "<@ux",
+    "<@wx",
+    "<@bx",
     "](<!",
-    "@channel",
-    "@here",
-    "@everyone",
+    "](!",
 )
+_UNFINISHED += ("@channel", "@here", "@everyone")
 _LONGEST_UNFINISHED = max(len(start) for start in _UNFINISHED)
 
-_FENCE = re.compile(r"( *)(`{3,}|~{3,})([^`]*)")
+FENCE = re.compile(
+    r"( *)((?:[-*+]|\d{1,9}[.)])[ \t]+)?(`{3,16}|~{3,16})([^`\n]*)"
+)  # as the first thing of an item, too
 _HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
 _UNDERLINE = re.compile(r" {0,3}(?:=+|-{2,})[ \t]*")
 _RULE = re.compile(r" {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}")
@@ -60,16 +63,14 @@ def held_back(text: str) -> int:
     """How many characters at the end of a text that goes on might be the beginning of a mention."""
     tail = text[-_LONGEST_UNFINISHED:].lower()
     for length in range(len(tail), 0, -1):
-        ending = tail[-length:]
-        if any(_may_become(ending, start.lower()) for start in _UNFINISHED):
+        if any(len(start) > length and start.startswith(tail[-length:]) for start in _UNFINISHED):
             return length
     return 0
 
 
-def _may_become(ending: str, start: str) -> bool:
-    if start == "<@uxx":  # a person's id: any two characters after the at sign
-        return len(ending) < len(start) and ending[:2] == start[: len(ending)][:2]
-    return len(ending) < len(start) and start.startswith(ending)
+def closing_of(fence: re.Match[str]) -> re.Pattern[str]:
+    """What a line must be to end the code that a match of `FENCE` began."""
+    return re.compile(rf"[ \t]*{re.escape(fence[3][0])}{{{len(fence[3])},}}[ \t]*")
 
 
 def to_mrkdwn(markdown: str) -> str:
@@ -102,7 +103,7 @@ def _render(lines: list[str], depth: int) -> list[str]:
     at = 0
     while at < len(lines):
         line = lines[at]
-        if (fence := _FENCE.fullmatch(line)) is not None:
+        if (fence := FENCE.fullmatch(line)) is not None:
             block, at = _render_fence(lines, at, fence)
         elif (quote := _QUOTE.fullmatch(line)) is not None and depth < _MAX_DEPTH:
             block, at = _render_quote(lines, at, quote, depth)
@@ -147,8 +148,7 @@ def _render_item(item: re.Match[str]) -> str:
 
 
 def _render_fence(lines: list[str], start: int, fence: re.Match[str]) -> tuple[list[str], int]:
-    indentation, marker = len(fence[1]), fence[2]
-    closing = re.compile(rf" *{re.escape(marker[0])}{{{len(marker)},}}[ \t]*")
+    indentation, closing = len(fence[1]) + len(fence[2] or ""), closing_of(fence)
     at = start + 1
     code: list[str] = []
     while at < len(lines) and not closing.fullmatch(lines[at]):
@@ -157,7 +157,8 @@ def _render_fence(lines: list[str], start: int, fence: re.Match[str]) -> tuple[l
         at += 1
     # Slack ends the block at the next three backticks, wherever they stand.
     text = escape("\n".join(code)).replace("```", f"``{_GAP}`")
-    return ["```", *text.split("\n"), "```"] if code else ["```", " ", "```"], at + 1
+    marker = [f"{fence[1]}{_BULLETS[0]}" if fence[2] and not fence[2][0].isdigit() else f"{fence[1]}{fence[2]}"]
+    return [*(marker if fence[2] else []), "```", *(text.split("\n") if code else [" "]), "```"], at + 1
 
 
 def _render_quote(lines: list[str], start: int, quote: re.Match[str] | None, depth: int) -> tuple[list[str], int]:

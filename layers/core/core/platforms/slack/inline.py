@@ -34,6 +34,7 @@ class _Run:
     count: int
     before: str
     after: str
+    length: int
     opened: str = ""  # the markers it turned out to open, outermost first
     closed: str = ""  # the markers it turned out to close, innermost first
 
@@ -46,6 +47,13 @@ class _Run:
     def can_close(self) -> bool:
         is_free = self.character != "_" or not self.after.isalnum()
         return is_free and bool(self.before) and not self.before.isspace()
+
+    def fits(self, closer: "_Run") -> bool:
+        """Whether `closer` may end what this run began; `*a*b*` in bold is told apart as CommonMark does it."""
+        if self.character != closer.character or not self.count:
+            return False
+        is_ambiguous = (self.can_open and self.can_close) or (closer.can_open and closer.can_close)
+        return not is_ambiguous or (self.length + closer.length) % 3 != 0 or self.length % 3 == closer.length % 3 == 0
 
     def take(self, wanted: int) -> None:
         """Use up part of the run."""
@@ -89,12 +97,12 @@ def _tokenize(line: str, *, is_plain: bool = False) -> list[str | _Run]:
         if match["run"]:
             run = match["run"]
             before, after = line[match.start() - 1 : match.start()], line[at : at + 1]
-            tokens.append(_Run(run[0], len(run), before, after))
+            tokens.append(_Run(run[0], len(run), before, after, len(run)))
         elif match["ticks"]:
             end = closings.get(match.start())
             code = line[at:end] if end is not None else ""
             at = at if end is None else end + len(match["ticks"])
-            tokens.append(_render_code(code, as_text, is_plain=is_plain) if code else match["ticks"])
+            tokens.append(_render_code(code, is_plain=is_plain) if code else _literal_ticks(match["ticks"]))
         elif match["url"]:
             url = _URL_TAIL.sub("", match["url"])
             at = match.start() + len(url)
@@ -117,14 +125,19 @@ def _find_closings(line: str) -> dict[int, int]:
     return closings
 
 
-def _render_code(code: str, as_text: object, *, is_plain: bool) -> str:
+def _render_code(code: str, *, is_plain: bool) -> str:
     if code.startswith(" ") and code.endswith(" ") and code.strip():
         code = code[1:-1]
     if is_plain:
         return code
     # Code with a backtick in it can only be shown as a block; three of them would end that too.
     marks = "```" if "`" in code else "`"
-    return f"{marks}{escape(code).replace('```', f'``{_GAP}`')}{marks}"
+    return f"{marks}{_literal_ticks(escape(code))}{marks}"
+
+
+def _literal_ticks(text: str) -> str:
+    """`text` in which no three backticks stand together: Slack begins and ends a block there."""
+    return text.replace("```", f"``{_GAP}`")
 
 
 def _render_atom(match: re.Match[str], *, is_plain: bool) -> str:
@@ -160,7 +173,7 @@ def _pair(runs: list[_Run]) -> None:
     openers: list[_Run] = []
     for run in runs:
         while run.can_close and run.count:
-            opener = next((each for each in reversed(openers) if each.character == run.character and each.count), None)
+            opener = next((each for each in reversed(openers) if each.fits(run)), None)
             if opener is None:
                 break
             used = 2 if opener.count >= 2 and run.count >= 2 else 1

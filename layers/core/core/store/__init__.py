@@ -1,0 +1,10 @@
+"""The store room: the one table and its bucket. Hands out values; no PynamoDB object leaves it.
+
+`Store` holds conversations and the turn, `Store.directory` the companies and their people, `keys` every key and id.
+"""
+
+from core.store.claims import Claim, ClaimLostError, ConversationBusyError, Opening
+from core.store.directory import Directory
+from core.store.store import Store
+
+__all__ = ["Claim", "ClaimLostError", "ConversationBusyError", "Directory", "Opening", "Store"]

@@ -1,0 +1,152 @@
+"""Conversations as items and back, and the changes that a turn makes to one."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from core.models import Conversation, ConversationStatus, Task, to_iso
+from core.store import keys
+from core.store.claims import Opening
+from core.store.items import ConversationItem as Item
+from core.store.table import Change
+
+_RUNNING = (ConversationStatus.IN_PROGRESS, ConversationStatus.STREAMING)
+
+
+def unpack_conversation(item: Item) -> Conversation:
+    """The conversation in an item."""
+    stored = item.fields()
+    stored["address"] = {"platform": item.conversation_source, **item.address}
+    for name in ("current_task_id", "streaming_task_id"):
+        if name in stored:
+            stored[name] = keys.task_id(item.id, stored[name])
+    return Conversation.model_validate(stored)
+
+
+def claim(
+    company_id: str,
+    conversation_id: str,
+    opening: Opening,
+    *,
+    task_ulid: str,
+    lease_id: str,
+    until: datetime,
+    now: datetime,
+) -> Change:
+    """Make the conversation where there is none, and take its lease where that is free or over.
+
+    A conversation that is there keeps everything it was opened with, its places in the indexes included.
+    """
+    return Change(
+        keys.conversation_key(company_id, conversation_id),
+        [
+            *_opening_actions(company_id, conversation_id, opening, now),
+            Item.status.set(ConversationStatus.IN_PROGRESS.value),
+            Item.current_task_id.set(task_ulid),
+            Item.fencing_token.add(1),
+            Item.lease_id.set(lease_id),
+            Item.lease_until.set(until),
+            Item.updated_at.set(now),
+        ],
+        Item.lease_until.does_not_exist() | (Item.lease_until <= now) | (Item.lease_id == lease_id),
+    )
+
+
+def _opening_actions(company_id: str, conversation_id: str, opening: Opening, now: datetime) -> list[Action]:
+    address = opening.address
+    place = address.model_dump(by_alias=True, exclude_defaults=True, exclude={"platform"})
+    texts = [
+        (Item.id, conversation_id),
+        (Item.user_id, opening.user_id),
+        (Item.user_company_id, company_id),
+        (Item.title, opening.title),
+        (Item.entity_type, opening.entity_type),
+        (Item.session_id, opening.session_id),
+        (Item.conversation_source, address.platform),
+        (Item.input, opening.input),
+        (Item.gsi1pk, keys.user_conversations_partition(company_id, opening.user_id)),
+        (Item.gsi1sk, to_iso(now)),
+    ]
+    if opening.entity_id:
+        texts += [
+            (Item.entity_id, opening.entity_id),
+            (Item.gsi2pk, keys.entity_partition(company_id, opening.entity_type, opening.entity_id)),
+            (Item.gsi2sk, to_iso(now)),
+        ]
+    return [
+        *(attribute.set(attribute | text) for attribute, text in texts),
+        Item.address.set(Item.address | place),
+        Item.created_at.set(Item.created_at | now),
+    ]
+
+
+def renew(lease: timedelta, now: datetime) -> Sequence[Action]:
+    """A longer lease."""
+    return [Item.lease_until.set(now + lease)]
+
+
+def stream(task_ulid: str, outgoing_ids: Sequence[str], now: datetime) -> Sequence[Action]:
+    """An answer is arriving, in these messages of the platform."""
+    return [
+        Item.status.set(ConversationStatus.STREAMING.value),
+        Item.streaming_task_id.set(task_ulid),
+        Item.outgoing_ids.set(list(outgoing_ids)),
+        Item.updated_at.set(now),
+    ]
+
+
+def give_back(now: datetime) -> Sequence[Action]:
+    """No lease: the same turn is to be tried again, and goes on where this one stopped."""
+    return [
+        Item.status.set(ConversationStatus.IN_PROGRESS.value),
+        Item.updated_at.set(now),
+        Item.lease_id.remove(),
+        Item.lease_until.remove(),
+    ]
+
+
+def end(status: ConversationStatus, now: datetime) -> Sequence[Action]:
+    """No turn runs any more; the person's list shows the conversation at `now`."""
+    return [
+        Item.status.set(status.value),
+        Item.updated_at.set(now),
+        Item.gsi1sk.set(to_iso(now)),
+        Item.lease_id.remove(),
+        Item.lease_until.remove(),
+        Item.streaming_task_id.remove(),
+        Item.outgoing_ids.remove(),
+        Item.cancel_requested.remove(),
+    ]
+
+
+def count(task: Task) -> Sequence[Action]:
+    """A question and its reply are two messages more, and the tokens and cost of the task are in the totals."""
+    tokens = (
+        (Item.total_input_tokens, task.total_input_tokens),
+        (Item.total_output_tokens, task.total_output_tokens),
+        (Item.total_tokens, task.total_tokens),
+    )
+    additions = [Item.message_count.add(2), *(total.add(number) for total, number in tokens if number)]
+    if task.cost is not None:
+        additions.append(Item.total_cost.add(task.cost))
+    return additions
+
+
+def is_held(fencing_token: int, *also: ConversationStatus) -> Condition:
+    """No later worker has claimed the conversation, and its turn is not over (or ended as `also` says)."""
+    statuses = [status.value for status in (*_RUNNING, *also)]
+    held: Condition = (Item.fencing_token == fencing_token) & Item.status.is_in(*statuses)
+    return held
+
+
+def is_abandoned(task_ulid: str, now: datetime) -> Condition:
+    """The conversation waits for this task, and nobody works on it."""
+    statuses = [status.value for status in (ConversationStatus.CREATED, *_RUNNING)]
+    abandoned: Condition = (
+        (Item.current_task_id == task_ulid)
+        & Item.status.is_in(*statuses)
+        & (Item.lease_until.does_not_exist() | (Item.lease_until <= now))
+    )
+    return abandoned

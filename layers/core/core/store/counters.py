@@ -1,0 +1,61 @@
+"""Usage counters: what one person used on one day, and what a company used in a month."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from pynamodb.expressions.update import Action
+
+from core.models import Task, UsageCounter
+from core.store import keys
+from core.store.items import UsageItem
+from core.store.table import Change
+
+
+def count_turn(company_id: str, conversation_id: str, user_id: str, task: Task, now: datetime) -> list[Change]:
+    """The writes that count one answered message, on its day (UTC) and in its month."""
+    day = now.astimezone(UTC).date()
+    actions = _additions(task)
+    return [
+        Change(keys.day_counter_key(company_id, day, user_id), actions),
+        Change(keys.month_counter_key(company_id, day, conversation_id), actions),
+    ]
+
+
+def _additions(task: Task) -> Sequence[Action]:
+    tokens = (
+        (UsageItem.input_tokens, task.total_input_tokens),
+        (UsageItem.output_tokens, task.total_output_tokens),
+        (UsageItem.total_tokens, task.total_tokens),
+    )
+    additions = [UsageItem.messages.add(1), *(counter.add(number) for counter, number in tokens if number)]
+    if task.cost is not None:
+        additions.append(UsageItem.cost.add(task.cost))
+    return additions
+
+
+def read_month(company_id: str, month: date, items: Iterable[UsageItem]) -> tuple[UsageCounter, ...]:
+    """The company's month, summed, then each person's days in order."""
+    shards: list[UsageItem] = []
+    days: list[UsageCounter] = []
+    for item in items:
+        if item.sk.startswith(keys.MONTH_SHARDS):
+            shards.append(item)
+        elif item.sk.startswith(keys.DAY_COUNTERS):
+            _, day, _, user = item.sk.split("#")
+            days.append(_counter(company_id, f"{month:%Y-%m}-{day}", [item], user_id=keys.unescape(user)))
+    return (_counter(company_id, f"{month:%Y-%m}", shards), *days)
+
+
+def _counter(company_id: str, period: str, items: list[UsageItem], *, user_id: str | None = None) -> UsageCounter:
+    costs = [item.cost for item in items if item.cost is not None]
+    return UsageCounter(
+        company_id=company_id,
+        user_id=user_id,
+        period=period,
+        messages=sum(int(item.messages or 0) for item in items),
+        input_tokens=sum(int(item.input_tokens or 0) for item in items),
+        output_tokens=sum(int(item.output_tokens or 0) for item in items),
+        total_tokens=sum(int(item.total_tokens or 0) for item in items),
+        cost=sum(costs, Decimal(0)) if costs else None,
+    )

@@ -1,0 +1,248 @@
+"""The system directory: companies, users, identities, installations and settings."""
+
+from datetime import datetime
+
+from core.errors import PermanentError
+from core.models import Company, Identity, Installation, Settings, User
+from core.store import keys
+from core.store.items import (
+    CompanyItem,
+    EmailItem,
+    IdentityItem,
+    InstallationItem,
+    SettingsItem,
+    UserItem,
+    WorkspaceItem,
+)
+from core.store.table import ConditionFailedError, Delete, Put, Table
+
+
+class Directory:
+    """Who belongs to which company. Reads may lag a moment behind writes."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    # Companies
+
+    def add_company(self, company: Company) -> None:
+        """Add a company.
+
+        Raises:
+            PermanentError: `exists`, there is one with this id.
+        """
+        item = CompanyItem.from_value(company, keys.company_key(company.id), gsi1pk=keys.COMPANIES, gsi1sk=company.id)
+        try:
+            self._table.put(item, CompanyItem.pk.does_not_exist())
+        except ConditionFailedError as exc:
+            raise PermanentError("exists", f"there is a company {company.id!r}") from exc
+
+    def get_company(self, company_id: str) -> Company | None:
+        """The company with this id."""
+        item = self._table.get(CompanyItem, keys.company_key(company_id))
+        return Company.model_validate(item.fields()) if item else None
+
+    def list_companies(self) -> tuple[Company, ...]:
+        """All companies, by id."""
+        found = self._table.query_index("GSI1", keys.COMPANIES, newest_first=False)
+        return tuple(Company.model_validate(item.fields()) for item in self._table.get_many(CompanyItem, found))
+
+    # Users
+
+    def add_user(self, user: User) -> None:
+        """Add a person.
+
+        Raises:
+            PermanentError: `exists`, the company has a user with this id; `email-taken`, it has one with this e-mail.
+        """
+        try:
+            self._table.transact(
+                [
+                    Put(_user_item(user), UserItem.pk.does_not_exist()),
+                    Put(_email_item(user), EmailItem.pk.does_not_exist()),
+                ]
+            )
+        except ConditionFailedError as exc:
+            if 0 in exc.places:
+                raise PermanentError("exists", f"the company has a user {user.id!r}") from exc
+            raise PermanentError("email-taken", "the company has a user with this e-mail address") from exc
+
+    def put_user(self, user: User) -> None:
+        """Add a person, or change one.
+
+        Raises:
+            PermanentError: `email-taken`, another user of the company has this e-mail.
+        """
+        known = self._table.get(UserItem, _user_key(user.company_id, user.id), consistent=True)
+        writes: list[Put | Delete] = [
+            Put(_user_item(user), UserItem.pk.does_not_exist() if known is None else UserItem.email == known.email),
+            Put(_email_item(user), EmailItem.pk.does_not_exist() | (EmailItem.user_id == user.id)),
+        ]
+        if known and keys.normalise_email(known.email) != keys.normalise_email(user.email):
+            writes.append(Delete(keys.email_key(user.company_id, known.email)))
+        try:
+            self._table.transact(writes)
+        except ConditionFailedError as exc:
+            if 1 in exc.places:
+                raise PermanentError("email-taken", "the company has a user with this e-mail address") from exc
+            raise PermanentError("changed", "somebody else changes this user just now: look again") from exc
+
+    def get_user(self, company_id: str, user_id: str) -> User | None:
+        """The person with this id."""
+        item = self._table.get(UserItem, _user_key(company_id, user_id))
+        return User.model_validate(item.fields()) if item else None
+
+    def find_user_by_email(self, company_id: str, email: str) -> User | None:
+        """The person with this e-mail address, in whatever case it is written."""
+        place = UserItem.gsi1sk == keys.normalise_email(email)
+        found = self._table.query_index("GSI1", keys.users_partition(company_id), place, limit=1, newest_first=False)
+        items = self._table.get_many(UserItem, found)
+        return User.model_validate(items[0].fields()) if items else None
+
+    def list_users(self, company_id: str) -> tuple[User, ...]:
+        """A company's people, by id."""
+        items = self._table.query(UserItem, keys.users_partition(company_id))
+        return tuple(User.model_validate(item.fields()) for item in items)
+
+    # Identities
+
+    def get_identity(self, company_id: str, platform: str, workspace_id: str, external_user_id: str) -> Identity | None:
+        """Who a platform's user is, as far as we know."""
+        item = self._table.get(IdentityItem, keys.identity_key(company_id, platform, workspace_id, external_user_id))
+        return Identity.model_validate(item.fields()) if item else None
+
+    def put_identity(self, identity: Identity) -> None:
+        """Remember who a platform's user is, in place of what was known."""
+        self._table.put(_identity_item(identity))
+
+    def record_refusal(self, identity: Identity) -> Identity:
+        """Remember that a person was refused, unless the person is known or was refused before.
+
+        Returns:
+            The identity that stands: only the message that it names in `refused_for` is answered with the refusal.
+        """
+        item = _identity_item(identity)
+        is_new = IdentityItem.user_id.does_not_exist() & IdentityItem.refused_for.does_not_exist()
+        try:
+            self._table.put(item, is_new)
+        except ConditionFailedError as exc:
+            standing = (
+                IdentityItem.from_raw(exc.standing)
+                if exc.standing
+                else self._table.get(IdentityItem, (item.pk, item.sk), consistent=True)
+            )
+            return Identity.model_validate((standing or item).fields())
+        return identity
+
+    def list_identities(self, company_id: str) -> tuple[Identity, ...]:
+        """A company's identities, by platform, workspace and user."""
+        found = self._table.query_index("GSI1", keys.identities_partition(company_id), newest_first=False)
+        return tuple(Identity.model_validate(item.fields()) for item in self._table.get_many(IdentityItem, found))
+
+    # Installations
+
+    def add_installation(self, installation: Installation) -> None:
+        """Give a workspace to a company.
+
+        Raises:
+            PermanentError: `workspace-taken`, it is another company's; `exists`, it is this company's already.
+        """
+        workspace = WorkspaceItem(
+            *keys.workspace_key(installation.platform, installation.workspace_id), company_id=installation.company_id
+        )
+        is_ours = WorkspaceItem.pk.does_not_exist() | (WorkspaceItem.company_id == installation.company_id)
+        item = InstallationItem.from_value(installation, _installation_key(installation))
+        try:
+            self._table.transact([Put(workspace, is_ours), Put(item, InstallationItem.pk.does_not_exist())])
+        except ConditionFailedError as exc:
+            if 0 in exc.places:
+                raise PermanentError("workspace-taken", "the workspace belongs to another company") from exc
+            raise PermanentError("exists", "the workspace is installed for this company already") from exc
+
+    def find_installation(self, platform: str, workspace_id: str) -> Installation | None:
+        """The installation of a workspace, whichever company it belongs to."""
+        workspace = self._table.get(WorkspaceItem, keys.workspace_key(platform, workspace_id))
+        if workspace is None:
+            return None
+        key = keys.installation_key(workspace.company_id, platform, workspace_id)
+        item = self._table.get(InstallationItem, key)
+        return Installation.model_validate(item.fields()) if item else None
+
+    def set_installation_enabled(
+        self, company_id: str, platform: str, workspace_id: str, enabled: bool, now: datetime
+    ) -> Installation:
+        """Switch an installation on or off, and return it.
+
+        Raises:
+            PermanentError: `not-found`, the company has no such installation.
+        """
+        key = keys.installation_key(company_id, platform, workspace_id)
+        actions = [InstallationItem.enabled.set(enabled), InstallationItem.updated_at.set(now)]
+        try:
+            item = self._table.change(InstallationItem, key, actions, InstallationItem.pk.exists())
+        except ConditionFailedError as exc:
+            raise PermanentError("not-found", "the company has no installation in this workspace") from exc
+        return Installation.model_validate(item.fields())
+
+    def list_installations(self, company_id: str) -> tuple[Installation, ...]:
+        """A company's installations, by platform and workspace."""
+        items = self._table.query(InstallationItem, keys.installations_partition(company_id))
+        return tuple(Installation.model_validate(item.fields()) for item in items)
+
+    # Settings
+
+    def put_settings(self, settings: Settings) -> None:
+        """Store the next version of a company's AI configuration.
+
+        Raises:
+            PermanentError: `version`, it is not the one after the current version.
+        """
+        current = self.current_settings(settings.company_id, settings.id)
+        following = current.version + 1 if current else 1
+        if settings.version != following:
+            raise PermanentError("version", f"the next version of these settings is {following}")
+        key = keys.settings_partition(settings.company_id, settings.id), keys.settings_place(settings.version)
+        item = SettingsItem.from_value(settings, key, limits=settings.limits.model_dump(by_alias=True))
+        try:
+            self._table.put(item, SettingsItem.pk.does_not_exist())
+        except ConditionFailedError as exc:
+            raise PermanentError("version", "somebody else stored this version of the settings just now") from exc
+
+    def current_settings(self, company_id: str, settings_id: str = "default") -> Settings | None:
+        """The latest version of a company's AI configuration; None where it has none of its own."""
+        partition = keys.settings_partition(company_id, settings_id)
+        items = self._table.query(SettingsItem, partition, limit=1, newest_first=True, consistent=True)
+        if not items:
+            return None
+        return Settings.model_validate({**items[0].fields(), "limits": items[0].limits})
+
+
+def _user_key(company_id: str, user_id: str) -> keys.Key:
+    return keys.users_partition(company_id), user_id
+
+
+def _user_item(user: User) -> UserItem:
+    return UserItem.from_value(
+        user,
+        _user_key(user.company_id, user.id),
+        gsi1pk=keys.users_partition(user.company_id),
+        gsi1sk=keys.normalise_email(user.email),
+    )
+
+
+def _email_item(user: User) -> EmailItem:
+    return EmailItem(*keys.email_key(user.company_id, user.email), user_id=user.id)
+
+
+def _identity_item(identity: Identity) -> IdentityItem:
+    place = identity.platform, identity.workspace_id, identity.external_user_id
+    return IdentityItem.from_value(
+        identity,
+        keys.identity_key(identity.company_id, *place),
+        gsi1pk=keys.identities_partition(identity.company_id),
+        gsi1sk=keys.identity_place(*place),
+    )
+
+
+def _installation_key(installation: Installation) -> keys.Key:
+    return keys.installation_key(installation.company_id, installation.platform, installation.workspace_id)

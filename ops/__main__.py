@@ -1,0 +1,50 @@
+"""Door: `python -m ops`. Chooses the stack and leads to the commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops import conversation_commands, directory_commands, queue_commands, show
+from ops.stack import Choice
+
+app = typer.Typer(
+    name="ops",
+    cls=show.Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def choose_stack(
+    context: typer.Context,
+    stack: Annotated[str | None, typer.Option(help="Name of a deployed CloudFormation stack.")] = None,
+    stack_file: Annotated[
+        Path | None,
+        typer.Option(help="File that `make run` wrote. Default: .local/stack.json of this project, if there is one."),
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="AWS region of --stack. Default: that of your AWS profile.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="AWS profile for --stack.")] = None,
+) -> None:
+    """Look after one Parley stack: the local one that `make run` started, or one on AWS by name (--stack)."""
+    if stack and stack_file:
+        raise typer.BadParameter("name a stack or a file, not both", param_hint="--stack/--stack-file")
+    context.obj = Choice(stack_name=stack, stack_file=stack_file, region=region, profile=profile)
+
+
+app.add_typer(directory_commands.companies, name="companies")
+app.add_typer(directory_commands.users, name="users")
+app.add_typer(directory_commands.identities, name="identities")
+app.add_typer(directory_commands.installations, name="installations")
+app.add_typer(conversation_commands.conversations, name="conversations")
+app.command("usage")(conversation_commands.show_usage)
+app.add_typer(queue_commands.dead_letters, name="dead-letters")
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,277 @@
+"""The deployed whole in one process: the real doors on moto, the fake Slack and the stand-in model over real HTTP.
+
+Deliveries of the queue are made by hand, so that a test decides what is delivered when, twice, or after a crash.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from core.models import Company, Conversation, Installation, Message, Task, User
+from core.store import Store
+from local.fake_slack import payloads
+from local.fake_slack.demo import DEMO
+from local.fake_slack.server import FakeSlack
+from local.fake_slack.state import SeenMessage
+from local.standin_model import StandInModel
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
+
+ROOT = Path(__file__).parents[3]
+COMPANY = "acme"
+SIGNING_SECRET = "a signing secret of the tests"
+MAX_RECEIVE_COUNT = 3
+type Record = dict[str, Any]
+
+
+class Killed(BaseException):
+    """The process dies here: nothing of ours may catch it."""
+
+
+@dataclass(slots=True)
+class Context:
+    """Lambda's context, as far as our doors ask it."""
+
+    seconds: float = 300.0
+    function_name: str = "test"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:test"
+    aws_request_id: str = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """As Lambda says it."""
+        return int(self.seconds * 1000)
+
+
+@dataclass(slots=True, kw_only=True)
+class Stack:
+    """What a test plays with."""
+
+    slack: FakeSlack
+    model: StandInModel
+    sqs: "SQSClient"
+    queue_urls: Mapping[str, str]
+    store: Store
+    webhook: ModuleType
+    processor: ModuleType
+    dead_letters: ModuleType
+    records: list[Record] = field(default_factory=list)
+
+    # Slack calls us
+
+    def post(self, envelope: Mapping[str, Any], *, now: float | None = None) -> dict[str, Any]:
+        """Sign an event as Slack does and hand it to the webhook, which takes it; the answer."""
+        body = payloads.body_of(envelope)
+        headers = payloads.sign(SIGNING_SECRET, body, now or time.time())
+        answer: dict[str, Any] = self.webhook.handler(payloads.gateway_event(body, headers), Context())
+        return answer
+
+    def ask(self, text: str, **how: str) -> str:
+        """A person mentions the assistant in a channel; the message's ts."""
+        envelope = payloads.mention(text, **how)
+        ts = envelope["event"]["ts"]
+        self.slack.post_as(envelope["event"]["user"], text, channel=envelope["event"]["channel"], ts=ts, **_thread(how))
+        assert self.post(envelope)["statusCode"] == 200
+        return ts
+
+    # The queue delivers
+
+    def receive(self) -> list[Record]:
+        """Take everything off the queue, as Lambda's records; nothing is in flight for anybody else."""
+        taken = []
+        while True:
+            answer = self.sqs.receive_message(
+                QueueUrl=self.queue_urls["messages"],
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=3600,
+                MessageSystemAttributeNames=["All"],
+            )
+            if not answer.get("Messages"):
+                return taken
+            for message in answer["Messages"]:
+                taken.append(_as_record(message))
+                self.sqs.delete_message(QueueUrl=self.queue_urls["messages"], ReceiptHandle=message["ReceiptHandle"])
+
+    def deliver(self, records: Sequence[Record], *, seconds: float = 300.0) -> list[Record]:
+        """One invocation of the processor; the records that were given back, counted up for the next delivery."""
+        answer = self.processor.handler({"Records": list(records)}, Context(seconds))
+        failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        return [again(record) for record in records if record["messageId"] in failed]
+
+    def settle(self, *, batch: int = 10) -> list[Record]:
+        """Deliver whatever is queued until it is done; what failed to the last goes to the dead-letter processor."""
+        waiting, dead = self.receive(), []
+        while waiting:
+            failed = self.deliver(waiting[:batch])
+            waiting = [*failed, *waiting[batch:]]
+            dead += [record for record in waiting if attempts(record) > MAX_RECEIVE_COUNT]
+            waiting = [record for record in waiting if attempts(record) <= MAX_RECEIVE_COUNT]
+            waiting += self.receive()
+        if dead:
+            assert self.bury(dead) == []
+        return dead
+
+    def bury(self, records: Sequence[Record]) -> list[str]:
+        """One invocation of the dead-letter processor; the ids that it gave back."""
+        fresh = [{**r, "attributes": {**r["attributes"], "ApproximateReceiveCount": "1"}} for r in records]
+        answer = self.dead_letters.handler({"Records": fresh}, Context())
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    # What came of it
+
+    def thread(self, ts: str, channel: str = DEMO.channel_id) -> list[SeenMessage]:
+        """What the assistant says in a thread, as a person sees it now."""
+        return [m for m in self.slack.messages(channel, ts) if m.user == DEMO.bot_user_id]
+
+    def answer(self, ts: str, channel: str = DEMO.channel_id) -> str:
+        """The one answer in a thread."""
+        (message,) = self.thread(ts, channel)
+        assert not message.is_streaming
+        return message.text
+
+    def conversation(self, ts: str, channel: str = DEMO.channel_id) -> Conversation:
+        """The conversation of a thread."""
+        found = next(c for c in self.conversations() if c.address.channel_id == channel and c.address.thread_id == ts)
+        return found
+
+    def conversations(self) -> tuple[Conversation, ...]:
+        """Every conversation of the demo's person."""
+        return self.store.list_conversations(COMPANY, "usr_alice", limit=1000)
+
+    def messages(self, ts: str) -> tuple[Message, ...]:
+        """The messages of a thread's conversation, in order."""
+        return self.store.list_messages(COMPANY, self.conversation(ts).id)
+
+    def tasks(self, ts: str) -> tuple[Task, ...]:
+        """The tasks of a thread's conversation, in order."""
+        return self.store.list_tasks(COMPANY, self.conversation(ts).id)
+
+
+def _thread(how: Mapping[str, str]) -> dict[str, str]:
+    return {"thread_ts": how["thread_ts"]} if "thread_ts" in how else {}
+
+
+def attempts(record: Record) -> int:
+    """How often this record was delivered, this time included."""
+    return int(record["attributes"]["ApproximateReceiveCount"])
+
+
+def again(record: Record) -> Record:
+    """The same message as its next delivery."""
+    return {**record, "attributes": {**record["attributes"], "ApproximateReceiveCount": str(attempts(record) + 1)}}
+
+
+def _as_record(message: Mapping[str, Any]) -> Record:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": {**message["Attributes"], "ApproximateReceiveCount": "1"},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:messages.fifo",
+        "awsRegion": "eu-central-1",
+    }
+
+
+def load_door(name: str) -> ModuleType:
+    """A function's `app.py`, imported anew as a cold start does."""
+    spec = spec_from_file_location(f"door_{name}", ROOT / "functions" / name / "app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    door = module_from_spec(spec)
+    spec.loader.exec_module(door)
+    return door
+
+
+def make_queues(sqs: "SQSClient") -> dict[str, str]:
+    """The queues that the doors are told of."""
+    attributes = {"FifoQueue": "true", "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
+    names = {"messages": "messages.fifo", "dead_letters": "dead-letters.fifo"}
+    return {
+        key: sqs.create_queue(QueueName=name, Attributes=dict(attributes))["QueueUrl"]  # type: ignore[arg-type]
+        for key, name in names.items()
+    }
+
+
+@contextmanager
+def running_stack(monkeypatch: pytest.MonkeyPatch, *, table_name: str, bucket_name: str) -> Iterator[Stack]:
+    """The whole, seeded with a company, a person and a Slack installation; moto must be active."""
+    sqs = boto3.client("sqs")
+    secrets = boto3.client("secretsmanager")
+    queue_urls = make_queues(sqs)
+    secrets.create_secret(Name="parley/test/slack-signing-secret", SecretString=SIGNING_SECRET)
+    secrets.create_secret(Name="parley/test/openai-api-key", SecretString="none")
+    secrets.create_secret(Name="parley/test/slack/demo", SecretString=DEMO.bot_token)
+    with FakeSlack() as slack, StandInModel() as model:
+        environment = {
+            "STAGE": "test",
+            "POWERTOOLS_SERVICE_NAME": "test",
+            "POWERTOOLS_METRICS_NAMESPACE": "Parley",
+            "TABLE_NAME": table_name,
+            "BUCKET_NAME": bucket_name,
+            "MESSAGES_QUEUE_URL": queue_urls["messages"],
+            "DEAD_LETTER_QUEUE_URL": queue_urls["dead_letters"],
+            "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),
+            "SLACK_SIGNING_SECRET_NAME": "parley/test/slack-signing-secret",
+            "SLACK_API_BASE_URL": slack.base_url,
+            "OPENAI_API_KEY_SECRET_NAME": "parley/test/openai-api-key",
+            "OPENAI_BASE_URL": model.base_url,
+            "OPENAI_MODEL": "stand-in",
+            "OPENAI_API_KIND": "responses",
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        processor = load_door("llm_processor")
+        stack = Stack(
+            slack=slack,
+            model=model,
+            sqs=sqs,
+            queue_urls=queue_urls,
+            store=processor.store,
+            webhook=load_door("slack_webhook"),
+            processor=processor,
+            dead_letters=load_door("dead_letter_processor"),
+        )
+        seed(stack.store)
+        yield stack
+
+
+def seed(store: Store) -> None:
+    """A company with one person and the demo workspace."""
+    now = datetime.now(UTC)
+    directory = store.directory
+    directory.add_company(Company(id=COMPANY, name="Acme Ltd", created_at=now))
+    directory.add_user(
+        User(id="usr_alice", company_id=COMPANY, email=DEMO.user_email, name="Alice Adams", created_at=now)
+    )
+    directory.add_installation(
+        Installation(
+            id="ins_demo",
+            company_id=COMPANY,
+            platform="slack",
+            workspace_id=DEMO.team_id,
+            settings={"botUserId": DEMO.bot_user_id, "botId": DEMO.bot_id},
+            secret_name="parley/test/slack/demo",
+            created_at=now,
+            updated_at=now,
+        )
+    )
+
+
+def log_lines(text: str) -> list[dict[str, Any]]:
+    """The JSON lines of what was logged."""
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+type Prepare = Callable[[Stack], None]
