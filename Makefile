@@ -39,6 +39,10 @@ run: $(READY) ## the whole stack on this machine [PORT=4566 DETACH=1 AUTH=true O
 stop: $(READY) ## end what `make run` started [PORT=4566]
 	@$(PYTHON) -m local.cloud stop
 
+# Make has an AS of its own: the assembler.
+ifeq ($(origin AS),default)
+AS :=
+endif
 export TEXT AS THREAD TIMEOUT
 ask: $(READY) ## ask the running stack something, as Slack would: TEXT="…" [AS=grace THREAD=…]
 	@$(PYTHON) -m local.ask --text "$$TEXT" --as "$$AS" --thread "$$THREAD" --timeout "$$TIMEOUT"

@@ -9,12 +9,13 @@ from local.processes import Program, start
 from local.tools import install
 
 REGION = "us-east-1"
+ACCOUNT = "000000000000"
 ADMIN_KEY = "test"  # the emulator's root user, whatever it enforces for others
 ADMIN_SECRET = "test"
 
 # A function inherits the emulator's environment: nothing of the developer's own may leak into it but the way out.
-_INHERITED = ("PATH", "LANG", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
-_INHERITED += ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_WAY_OUT = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
+_INHERITED = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", *_WAY_OUT)
 
 
 def start_emulator(port: int, folder: Path, *, log: Path, is_iam_enforced: bool) -> Program:
@@ -29,6 +30,7 @@ def start_emulator(port: int, folder: Path, *, log: Path, is_iam_enforced: bool)
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",  # queue URLs carry it; `localhost` may mean IPv6
         "MINISTACK_REGION": REGION,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "AUTH": "true" if is_iam_enforced else "false",
         # Listeners on fixed ports: two stacks would fight for them.
         "IOT_MTLS_ENABLED": "0",
@@ -45,6 +47,7 @@ class Aws:
         session = boto3.Session(aws_access_key_id=ADMIN_KEY, aws_secret_access_key=ADMIN_SECRET, region_name=REGION)
         self.apigateway = session.client("apigatewayv2", endpoint_url=endpoint_url)
         self.cloudformation = session.client("cloudformation", endpoint_url=endpoint_url)
+        self.iam = session.client("iam", endpoint_url=endpoint_url)
         self.logs = session.client("logs", endpoint_url=endpoint_url)
         self.s3 = session.client("s3", endpoint_url=endpoint_url)
         self.secrets = session.client("secretsmanager", endpoint_url=endpoint_url)

@@ -93,7 +93,9 @@ class Cloud:
         with _step("demo data"):
             stack.write(self._folder / "stack.json")
             seed(stack, self._folder / "stack.json", logs=self._logs)
-        self._function_logs = FunctionLogs(aws, f"/{STACK_NAME}/", self._logs)
+        self._function_logs = FunctionLogs(
+            aws, f"/{STACK_NAME}/", self._logs, emulator_log=self._logs / "local-cloud.log"
+        )
         self._function_logs.start()
         stack.write(self._options.state_dir / "stack.json")
         (self._folder / "ready").touch()

@@ -1,12 +1,11 @@
 """Deploys the real template to the local cloud with the SAM CLI."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from local.aws import Aws
+from local.emulator_gaps import allow_batch_actions, connect_routes
 from local.processes import run
 from local.stack import PROJECT
 from local.tools import install, tool_environment
@@ -42,7 +41,8 @@ def deploy(aws: Aws, template: Path, parameters: Mapping[str, str], *, log: Path
     unread = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     run(command, env=environment | aws.environment() | unread, log=log, cwd=PROJECT)
     resources = _physical_ids(aws)
-    _connect_routes(aws, resources)
+    connect_routes(aws, STACK_NAME, resources)
+    allow_batch_actions(aws, STACK_NAME)
     stack = aws.cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
     return resources | {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
@@ -50,40 +50,3 @@ def deploy(aws: Aws, template: Path, parameters: Mapping[str, str], *, log: Path
 def _physical_ids(aws: Aws) -> dict[str, str]:
     found = aws.cloudformation.list_stack_resources(StackName=STACK_NAME)["StackResourceSummaries"]
     return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
-
-
-# Delete _connect_routes and _target once the emulator imports the OpenAPI body of an HTTP API, as AWS does: until then
-# a deployed API has no routes. They are made here from the deployed template's own body.
-def _connect_routes(aws: Aws, resources: Mapping[str, str]) -> None:
-    # boto3 types a template as an open dictionary, which it is.
-    template: dict[str, Any] = aws.cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Processed")[
-        "TemplateBody"
-    ]
-    for logical_id, resource in template["Resources"].items():
-        if resource["Type"] != "AWS::ApiGatewayV2::Api":
-            continue
-        api_id = resources[logical_id]
-        for path, operations in resource["Properties"]["Body"]["paths"].items():
-            for method, operation in operations.items():
-                integration = aws.apigateway.create_integration(
-                    ApiId=api_id,
-                    IntegrationType="AWS_PROXY",
-                    IntegrationMethod="POST",
-                    IntegrationUri=_target(operation["x-amazon-apigateway-integration"], resources),
-                    PayloadFormatVersion=operation["x-amazon-apigateway-integration"]["payloadFormatVersion"],
-                )
-                aws.apigateway.create_route(
-                    ApiId=api_id,
-                    RouteKey=f"{method.upper()} {path}",
-                    Target=f"integrations/{integration['IntegrationId']}",
-                )
-
-
-def _target(integration: dict[str, Any], resources: Mapping[str, str]) -> str:
-    """The ARN that `${XFunction.Arn}` in the integration's address stands for."""
-    uri: str = integration["uri"]["Fn::Sub"]
-    named = re.search(r"\$\{(\w+)\.Arn\}", uri)
-    if named is None:
-        msg = f"no function is named in {uri}"
-        raise ValueError(msg)
-    return f"arn:aws:lambda:us-east-1:000000000000:function:{resources[named[1]]}"

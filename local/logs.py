@@ -16,10 +16,12 @@ _PLATFORM_LINES = ("START RequestId", "END RequestId", "REPORT RequestId")
 class FunctionLogs:
     """Follows the log groups below one prefix until it is stopped."""
 
-    def __init__(self, aws: Aws, prefix: str, folder: Path) -> None:
+    def __init__(self, aws: Aws, prefix: str, folder: Path, *, emulator_log: Path) -> None:
         self._aws = aws
         self._prefix = prefix
         self._folder = folder
+        self._emulator_log = emulator_log
+        self._emulator_read = emulator_log.stat().st_size
         self._seen: set[str] = set()
         self._since = 0
         self._stopped = threading.Event()
@@ -39,6 +41,7 @@ class FunctionLogs:
             # The cloud may be going down at this moment; there is nothing to copy then.
             with contextlib.suppress(BotoCoreError, ClientError):
                 self._copy()
+            self._show_cold_start_failures()
 
     def _copy(self) -> None:
         groups = self._aws.logs.describe_log_groups(logGroupNamePrefix=self._prefix)["logGroups"]
@@ -54,6 +57,16 @@ class FunctionLogs:
             if lines:
                 self._write(name.removeprefix(self._prefix), lines)
         self._since = newest
+
+    def _show_cold_start_failures(self) -> None:
+        """A function that cannot be imported writes no log of its own; the emulator says why."""
+        with self._emulator_log.open(errors="replace") as file:
+            file.seek(self._emulator_read)
+            lines = file.readlines()
+            self._emulator_read = file.tell()
+        for line in lines:
+            if " ERROR [lambda]" in line:
+                print(f"  {line.strip()}", flush=True)
 
     def _write(self, function: str, lines: list[str]) -> None:
         with (self._folder / f"{function}.log").open("a") as file:

@@ -86,7 +86,12 @@ def seed(stack: Stack, stack_file: Path, *, logs: Path) -> None:
 def _ops(command: Sequence[str], stack: Stack, stack_file: Path, *, logs: Path) -> None:
     environment = os.environ | {_TOKEN_VARIABLE: stack.slack_bot_token}
     log = logs / f"seed-{command[0]}.log"
-    run([sys.executable, "-m", "ops", "--stack-file", stack_file, *command], env=environment, log=log, cwd=PROJECT)
+    run(
+        [sys.executable, "-m", "ops", "--stack-file", stack_file, *command, "--if-absent"],
+        env=environment,
+        log=log,
+        cwd=PROJECT,
+    )
 
 
 def _add_stranger(fake_slack_url: str, team_id: str) -> None:

@@ -59,8 +59,8 @@ def find_conversation(
 @conversations.command("show")
 def show_conversation(
     context: typer.Context,
-    company_id: Annotated[str | None, typer.Argument(metavar="[COMPANY]")] = None,
-    conversation_id: Annotated[str | None, typer.Argument(metavar="[CONVERSATION]")] = None,
+    company_id: Annotated[str | None, typer.Argument(metavar="COMPANY")] = None,
+    conversation_id: Annotated[str | None, typer.Argument(metavar="CONVERSATION")] = None,
     thread: Annotated[str | None, typer.Option(help="The platform's id of the thread, in place of the id.")] = None,
     platform: Annotated[str, typer.Option(help="The platform of --thread.")] = "slack",
     workspace: PlaceOption = None,

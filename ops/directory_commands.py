@@ -78,7 +78,7 @@ def add_user(
 ) -> None:
     """Add a person to a company."""
     if not _EMAIL.fullmatch(email):
-        raise typer.BadParameter(f"{email!r} is no e-mail address", param_hint="--email")
+        raise typer.BadParameter("that is no e-mail address", param_hint="--email")
     operations = open_stack(context)
     directory, company_id = operations.store.directory, operations.company(company).id
     there = directory.find_user_by_email(company_id, email)
@@ -291,7 +291,8 @@ def _accept(what: str, *, is_same: bool, if_absent: bool) -> None:
 def _check_platform(name: str) -> None:
     known = sorted(each.parent.name for each in Path(platforms.__file__).parent.glob("*/adapter.py"))
     if name not in known:
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}", param_hint="--platform")
+        message = f"{name!r} is none of {', '.join(known)}"
+        raise typer.BadParameter(message, param_hint="--platform")
 
 
 def _check_external_id(value: str, option: str) -> None:
@@ -305,7 +306,8 @@ def _read_token(variable: str | None) -> str:
     else:
         token = os.environ.get(variable, "")
     if not (token := token.strip()):
-        raise typer.BadParameter(f"the environment variable {variable} is empty", param_hint="--token-env")
+        message = f"the environment variable {variable} is empty" if variable else "a token is needed"
+        raise typer.BadParameter(message, param_hint="--token-env")
     return token
 
 

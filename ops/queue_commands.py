@@ -1,9 +1,10 @@
 """Commands about messages that could not be handled: look at them, and give them back to the processor."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import batched, islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,14 +38,17 @@ class _DeadLetter:
 
     @property
     def receipt(self) -> str:
+        """What it is deleted by."""
         return self.raw["ReceiptHandle"]
 
     @property
     def sent_at(self) -> datetime:
+        """When it came into a queue."""
         return datetime.fromtimestamp(int(self.raw["Attributes"]["SentTimestamp"]) / 1000, UTC)
 
     @property
     def received_count(self) -> int:
+        """How often it was received, this look included."""
         return int(self.raw["Attributes"]["ApproximateReceiveCount"])
 
     def to_json(self, *, with_text: bool) -> dict[str, Any]:
@@ -76,8 +80,8 @@ def list_dead_letters(
     """
     operations = open_stack(context)
     queue_url = _dead_letter_url(operations, is_parked=parked)
-    with _held(operations, queue_url) as letters:
-        found = [letter for letter, _ in zip(letters, range(limit), strict=False)]
+    with _held(operations, queue_url) as taken:
+        found = list(islice(_receive_all(operations, queue_url, taken), limit))
     if as_json:
         show.emit_json([each.to_json(with_text=show_text) for each in found])
     elif found:
@@ -103,9 +107,10 @@ def redrive(
     if not yes:
         typer.confirm(f"Give about {count} messages back to the processor?", abort=True, err=True)
     moved = 0
-    with _held(operations, queue_url) as letters:
-        for letter in letters:
+    with _held(operations, queue_url) as taken:
+        for letter in _receive_all(operations, queue_url, taken):
             _give_back(operations, queue_url, letter)
+            taken.remove(letter.receipt)
             moved += 1
     show.say(f"{moved} messages given back to the processor")
 
@@ -125,18 +130,19 @@ def _give_back(operations: Operations, queue_url: str, letter: _DeadLetter) -> N
 
 
 @contextmanager
-def _held(operations: Operations, queue_url: str) -> Iterator[Iterable[_DeadLetter]]:
-    """The letters of a queue; those that are still there at the end are visible again at once."""
+def _held(operations: Operations, queue_url: str) -> Iterator[list[str]]:
+    """The receipts of what is taken from a queue; those still in the list at the end are visible again at once."""
     taken: list[str] = []
     try:
-        yield _receive_all(operations, queue_url, taken)
+        yield taken
     finally:
-        for start in range(0, len(taken), _BATCH):
-            entries = enumerate(taken[start : start + _BATCH])
+        for batch in batched(taken, _BATCH, strict=False):
             operations.sqs.change_message_visibility_batch(
                 QueueUrl=queue_url,
-                # Deleted ones are reported as failed in the answer, which changes nothing.
-                Entries=[{"Id": str(n), "ReceiptHandle": receipt, "VisibilityTimeout": 0} for n, receipt in entries],
+                Entries=[
+                    {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": 0}
+                    for number, receipt in enumerate(batch)
+                ],
             )
 
 
@@ -179,6 +185,5 @@ def _dead_letter_url(operations: Operations, *, is_parked: bool) -> str:
 
 
 def _count(operations: Operations, queue_url: str) -> int:
-    name = "ApproximateNumberOfMessages"
-    answer = operations.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])
-    return int(answer["Attributes"][name])
+    answer = operations.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages"])
+    return int(answer["Attributes"]["ApproximateNumberOfMessages"])

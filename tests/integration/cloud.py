@@ -1,40 +1,33 @@
 """AWS in one process: moto, with the table as template.yaml defines it and a bucket."""
 
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import patch
 
 import boto3
-import yaml
 from botocore.client import BaseClient
 from moto import mock_aws
+
+from tests.house.project import Properties, resources
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-REGION = "eu-central-1"
+REGION: Final = "eu-central-1"
 TABLE_NAME = "parley-test"
 BUCKET_NAME = "parley-test-data"
 
-_TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 _TABLE_ARGUMENTS = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 
 
-class _TemplateLoader(yaml.SafeLoader):
-    """YAML whose CloudFormation functions are left as they are: the table's keys and indexes use none."""
-
-
-_TemplateLoader.add_multi_constructor("!", lambda loader, suffix, node: f"!{suffix}")
-
-
-def read_table_definition() -> dict[str, Any]:
+def read_table_definition() -> Properties:
     """The arguments that create the deployed table, read from template.yaml."""
-    with _TEMPLATE.open(encoding="utf-8") as template:
-        resources = yaml.load(template, Loader=_TemplateLoader)["Resources"]  # noqa: S506 - a SafeLoader
-    [table] = [entry for entry in resources.values() if entry["Type"] == "AWS::DynamoDB::Table"]
-    return {name: table["Properties"][name] for name in _TABLE_ARGUMENTS}
+    [table] = resources("AWS::DynamoDB::Table").values()
+    definition: Properties = json.loads(json.dumps({name: table[name] for name in _TABLE_ARGUMENTS}))
+    return definition
 
 
 @contextmanager
@@ -56,16 +49,13 @@ def one_request_at_a_time() -> Iterator[None]:
     Threads still interleave, from request to request.
     """
     lock = threading.RLock()
-    send = BaseClient._make_api_call
+    send = vars(BaseClient)["_make_api_call"]
 
-    def send_alone(self: BaseClient, operation_name: str, api_params: Any) -> Any:
+    def send_alone(self: BaseClient, operation: str, arguments: Mapping[str, Any]) -> Any:
         if self.meta.service_model.service_name != "dynamodb":
-            return send(self, operation_name, api_params)
+            return send(self, operation, arguments)
         with lock:
-            return send(self, operation_name, api_params)
+            return send(self, operation, arguments)
 
-    BaseClient._make_api_call = send_alone
-    try:
+    with patch.object(BaseClient, "_make_api_call", send_alone):
         yield
-    finally:
-        BaseClient._make_api_call = send

@@ -9,8 +9,9 @@ keys appear, twice where they change.
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
+from unittest.mock import patch
 
 from botocore.client import BaseClient
 
@@ -35,7 +36,8 @@ def _value_size(value: Mapping[str, Any]) -> int:
         case "S":
             return len(plain.encode())
         case "N":
-            return math.ceil(len(plain.strip("-").replace(".", "").strip("0") or "0") / 2) + 1 + plain.startswith("-")
+            digits: str = plain.strip("-").replace(".", "").strip("0")
+            return math.ceil(len(digits) / 2) + 1 + (1 if plain.startswith("-") else 0)
         case "M":
             return _DOCUMENT_OVERHEAD + item_size(plain) + _ELEMENT_OVERHEAD * len(plain)
         case "L":
@@ -83,7 +85,7 @@ class Meter:
         self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
-        self._send: Callable[[BaseClient, str, Any], Any] = BaseClient._make_api_call
+        self._send: Callable[[BaseClient, str, Any], Any] = vars(BaseClient)["_make_api_call"]
         meter = self
 
         def count(client: BaseClient, operation: str, arguments: Any) -> Any:
@@ -92,11 +94,12 @@ class Meter:
             with meter._lock:
                 return meter._count(client, operation, arguments)
 
-        BaseClient._make_api_call = count
+        self._patch = patch.object(BaseClient, "_make_api_call", count)
+        self._patch.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        BaseClient._make_api_call = self._send
+        self._patch.stop()
 
     def _count(self, client: BaseClient, operation: str, arguments: dict[str, Any]) -> Any:
         self.requests += 1
@@ -148,13 +151,7 @@ def _read_units(operation: str, arguments: Mapping[str, Any], answer: Mapping[st
         case "GetItem":
             return factor * _read_blocks(item_size(answer.get("Item", {})))
         case "Query":
-            index = arguments.get("IndexName")
-            items: Iterable[Item] = answer["Items"]
-            return (
-                factor * _read_blocks(sum(item_size(item) for item in items))
-                if not index
-                else (0.5 * _read_blocks(sum(item_size(item) for item in items)))
-            )
+            return factor * _read_blocks(sum(item_size(item) for item in answer["Items"]))
         case _:
             asked = sum(len(table["Keys"]) for table in arguments["RequestItems"].values())
             found = [item for items in answer["Responses"].values() for item in items]

@@ -120,6 +120,7 @@ class _Turn:
         self._spoken_so_far: list[str] = []
         self._stored_reply: Message | None = None
         self._task: Task | None = None
+        self._failed_task: Task | None = None
         address = self._message.address
         self._ulid = keys.message_ulid(
             address.platform,
@@ -130,7 +131,7 @@ class _Turn:
         )
 
     def run(self, conversation_id: str | None) -> None:
-        settings = self._use.people.find_settings(self._company_id) or self._use.default_settings
+        settings = self._use.people.find_settings(self._company_id, self._use.default_settings)
         current = entries.make_input(settings)
         current_hash = self._store.save_input(self._company_id, current)
         opening = entries.make_opening(
@@ -253,7 +254,9 @@ class _Turn:
     ) -> Reply:
         def remember(ids: tuple[str, ...]) -> None:
             if self._stored_reply is not None:
-                self._store.save_outgoing_ids(self._stored_reply, ids)
+                self._store.save_outgoing_ids(self._company_id, self._stored_reply, ids)
+            elif self._failed_task is not None:
+                self._store.save_task_outgoing_ids(self._company_id, self._failed_task, ids)
             elif claim is not None:
                 self._store.mark_streaming(claim, outgoing_ids=ids, now=self._use.clock())
 
@@ -312,18 +315,18 @@ class _Turn:
             outcome = "undeliverable"
         else:
             if ids != reply.outgoing_ids:
-                self._store.save_outgoing_ids(reply, ids)
+                self._store.save_outgoing_ids(self._company_id, reply, ids)
         _end(self._message, outcome)
 
     def _fail(self, claim: Claim, error: PermanentError) -> None:
         """Record the failure, then tell the person, after whatever they already saw of the answer."""
         logger.error("turn failed", extra={**self._about(), "code": error.code})
-        task = self._task
-        if task is not None:
-            task = entries.fail_task(task, code=error.code, reason=error.message, now=self._use.clock())
-            self._store.fail_turn(claim, task, now=self._use.clock())
-        else:
+        if self._task is None:
             self._store.release_claim(claim, status=ConversationStatus.FAILED, now=self._use.clock())
+        else:
+            task = entries.fail_task(self._task, code=error.code, reason=error.message, now=self._use.clock())
+            self._store.fail_turn(claim, task, now=self._use.clock())
+            self._failed_task = task
         text = "\n\n".join(filter(None, ["".join(self._spoken_so_far), explain_failure(error.code)]))
         shown = self._shown or self._open((), frozenset(), is_redelivery=False)
         try:
@@ -331,8 +334,8 @@ class _Turn:
         except PermanentError as exc:
             logger.error("failure cannot be told", extra={**self._about(), "code": exc.code})
         else:
-            if task is not None:
-                self._store.save_task_outgoing_ids(task, ids)
+            if self._failed_task is not None:
+                self._store.save_task_outgoing_ids(self._company_id, self._failed_task, ids)
         _end(self._message, "failed")
 
     def _measure(self, answered: entries.Answered) -> None:

@@ -34,7 +34,8 @@ def render_prompt(input_: Input, input_hash: str, history: Sequence[Message], qu
     manifest = PromptManifest(
         template=_TEMPLATE,
         input=input_hash,
-        message_ids=tuple(message.id for message in (*window, question)),
+        first_message_id=(window[0] if window else question).id,
+        message_count=len(window) + 1,
         sha256=_hash(messages),
     )
     return Prompt(messages=messages, manifest=manifest)

@@ -12,6 +12,7 @@ from core.platforms import Outbound
 from core.store import Directory
 
 _KEPT_SECONDS = 60.0  # a disabled person or installation is out a minute later
+_MOST_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +43,12 @@ class People:
         """The company, for its name."""
         return self._kept.get(("company", company_id), lambda: self._directory.get_company(company_id))
 
-    def find_settings(self, company_id: str) -> Settings | None:
-        """The company's current AI configuration; None where it has none of its own."""
-        return self._kept.get(("settings", company_id), lambda: self._directory.current_settings(company_id))
+    def find_settings(self, company_id: str, default: Settings) -> Settings:
+        """The company's current AI configuration; `default` where it has none of its own."""
+        found = self._kept.get(
+            ("settings", company_id), lambda: self._directory.current_settings(company_id) or default
+        )
+        return found or default
 
     def validate(self, message: MessageReceived, installation: Installation, outbound: Outbound) -> User | Refusal:
         """The person in the directory who wrote `message`, by identity link, else by the platform's e-mail address.
@@ -63,6 +67,7 @@ class People:
             user, email = self._find_by_email(company_id, message, outbound)
         if user:
             self._directory.put_identity(self._identity(key, user_id=user.id, email=email))
+            self._kept.put(("user", *key), user)
             return user
         if not message.is_addressed:
             return Refusal(is_to_be_said=False)
@@ -141,8 +146,11 @@ class _Kept:
             return kept[1]  # type: ignore[return-value] # the key's first element fixes the type
         value = find()
         if value is not None:
-            with self._lock:
-                if len(self._values) > 10_000:
-                    self._values.clear()
-                self._values[key] = (now, value)
+            self.put(key, value)
         return value
+
+    def put(self, key: Hashable, value: object) -> None:
+        with self._lock:
+            if len(self._values) >= _MOST_KEPT:
+                self._values.clear()
+            self._values[key] = (self._monotonic(), value)

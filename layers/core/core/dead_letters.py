@@ -55,10 +55,10 @@ def _end_turn(
         address.platform, address.workspace_id, address.channel_id, message.external_message_id, message.sent_at
     )
     if reply := store.find_reply(company_id, keys.message_id(conversation_id, ulid)):
-        _deliver(message, reply, store, outbound)
+        _deliver(message, company_id, reply, store, outbound)
         return
-    task = store.record_dead_letter(company_id, conversation_id, _failed_task(conversation_id, ulid, now), now=now)
     conversation = store.get_conversation(company_id, conversation_id)
+    task = store.record_dead_letter(company_id, conversation_id, _failed_task(conversation_id, ulid, now), now=now)
     ids = _tell(message, outbound, _begun(conversation, task))
     store.save_task_outgoing_ids(company_id, task, ids)
 
@@ -84,11 +84,11 @@ def _begun(conversation: Conversation | None, task: Task) -> tuple[str, ...]:
     return task.outgoing_ids
 
 
-def _deliver(message: MessageReceived, reply: Message, store: Store, outbound: Outbound) -> None:
+def _deliver(message: MessageReceived, company_id: str, reply: Message, store: Store, outbound: Outbound) -> None:
     target = reply_to(message, outgoing_ids=reply.outgoing_ids, is_unrecorded=True)
 
     def remember(ids: tuple[str, ...]) -> None:
-        store.save_outgoing_ids(reply, ids)
+        store.save_outgoing_ids(company_id, reply, ids)
 
     outbound.open_reply(target, posted=remember).finish(reply.text)
 

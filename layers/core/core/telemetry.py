@@ -14,7 +14,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 _NAMESPACE = "Parley"  # where POWERTOOLS_METRICS_NAMESPACE names none: a metric never fails the work it counts
 _MAX_VALUES = 99  # at 100 powertools writes by itself, and then warns that nothing is left
 
-logger = Logger(log_uncaught_exceptions=True, utc=True)
+logger = Logger(utc=True)
 
 
 def place_of(error: BaseException) -> str:

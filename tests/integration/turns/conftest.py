@@ -1,9 +1,12 @@
 """The whole in one process, for each test anew."""
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
+from logging import StreamHandler
 
 import pytest
 
+from core.telemetry import logger
 from tests.integration.turns.stack import Stack, running_stack
 
 
@@ -12,3 +15,13 @@ def stack(monkeypatch: pytest.MonkeyPatch, table_name: str, bucket_name: str) ->
     """The real doors on moto, the fake Slack and the stand-in model."""
     with running_stack(monkeypatch, table_name=table_name, bucket_name=bucket_name) as running:
         yield running
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """What the Logger has written since the test began."""
+    stream = io.StringIO()
+    for handler in logger.handlers:
+        assert isinstance(handler, StreamHandler)
+        monkeypatch.setattr(handler, "stream", stream)
+    return stream.getvalue

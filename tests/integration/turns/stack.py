@@ -5,7 +5,7 @@ Deliveries of the queue are made by hand, so that a test decides what is deliver
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+
 from core.models import Company, Conversation, Installation, Message, Task, User
 from core.store import Store
 from local.fake_slack import payloads
@@ -76,11 +77,12 @@ class Stack:
         answer: dict[str, Any] = self.webhook.handler(payloads.gateway_event(body, headers), Context())
         return answer
 
-    def ask(self, text: str, **how: str) -> str:
+    def ask(self, text: str, *, user: str | None = None, thread_ts: str | None = None) -> str:
         """A person mentions the assistant in a channel; the message's ts."""
-        envelope = payloads.mention(text, **how)
+        envelope = payloads.mention(text, user=user, thread_ts=thread_ts)
         ts = envelope["event"]["ts"]
-        self.slack.post_as(envelope["event"]["user"], text, channel=envelope["event"]["channel"], ts=ts, **_thread(how))
+        event = envelope["event"]
+        self.slack.post_as(event["user"], text, channel=event["channel"], ts=ts, thread_ts=thread_ts)
         assert self.post(envelope)["statusCode"] == 200
         return ts
 
@@ -88,7 +90,7 @@ class Stack:
 
     def receive(self) -> list[Record]:
         """Take everything off the queue, as Lambda's records; nothing is in flight for anybody else."""
-        taken = []
+        taken: list[Record] = []
         while True:
             answer = self.sqs.receive_message(
                 QueueUrl=self.queue_urls["messages"],
@@ -141,8 +143,7 @@ class Stack:
 
     def conversation(self, ts: str, channel: str = DEMO.channel_id) -> Conversation:
         """The conversation of a thread."""
-        found = next(c for c in self.conversations() if c.address.channel_id == channel and c.address.thread_id == ts)
-        return found
+        return next(c for c in self.conversations() if (c.address.channel_id, c.address.thread_id) == (channel, ts))
 
     def conversations(self) -> tuple[Conversation, ...]:
         """Every conversation of the demo's person."""
@@ -155,10 +156,6 @@ class Stack:
     def tasks(self, ts: str) -> tuple[Task, ...]:
         """The tasks of a thread's conversation, in order."""
         return self.store.list_tasks(COMPANY, self.conversation(ts).id)
-
-
-def _thread(how: Mapping[str, str]) -> dict[str, str]:
-    return {"thread_ts": how["thread_ts"]} if "thread_ts" in how else {}
 
 
 def attempts(record: Record) -> int:
@@ -272,6 +269,3 @@ def seed(store: Store) -> None:
 def log_lines(text: str) -> list[dict[str, Any]]:
     """The JSON lines of what was logged."""
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-
-
-type Prepare = Callable[[Stack], None]

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
+from pynamodb.connection.base import Connection
+
 from agent.model import OpenAIModel
 from agent.model_values import ModelEvent, ModelRequest
 from core.http import Http
 from core.models import ConversationStatus, Role, TaskStatus
-from pynamodb.connection.base import Connection
-
 from local.fake_slack.demo import DEMO
 from local.standin_model.script import Behaviour
 from local.standin_model.values import Usage
@@ -123,7 +123,7 @@ def test_a_late_worker_neither_stores_nor_answers_a_second_time(stack: Stack, mo
     ts = stack.ask("hello")
     (record,) = stack.receive()
     to_model = OpenAIModel.stream
-    overtaken = []
+    overtaken: list[bool] = []
 
     def stream(self: OpenAIModel, request: ModelRequest, *, seconds: float) -> Iterator[ModelEvent]:
         for event in to_model(self, request, seconds=seconds):

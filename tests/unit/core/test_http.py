@@ -64,11 +64,13 @@ def _serve(answer: Callable[[socket.socket], None], *, tls: ssl.SSLContext | Non
                         server.requests.append(request)
                         server.answer(sock)
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection) as listening:
+    class Listening(socketserver.ThreadingTCPServer):
+        daemon_threads = True  # else its end would wait for connections that the client keeps alive
+
+    with Listening(("127.0.0.1", 0), Connection) as listening:
         server.address = f"127.0.0.1:{listening.server_address[1]}"
         thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
         thread.start()
-        listening.daemon_threads = True
         try:
             yield server
         finally:
@@ -101,7 +103,8 @@ def _answering(status: str, body: bytes = b"", *headers: str) -> Callable[[socke
 
 
 def _shows_nothing(error: ServiceError) -> bool:
-    return _SECRET not in f"{error} {error.message} {error.code} {error!r} {error.__cause__} {error.__context__}"
+    chained = error.__cause__ if error.__suppress_context__ else error.__context__  # what a traceback would print
+    return _SECRET not in f"{error} {error.message} {error.code} {error!r} {chained}"
 
 
 def _refusal(server: Server, **options: float) -> RetryableError:
@@ -218,8 +221,8 @@ def test_an_answer_at_the_limit_is_read_whole() -> None:
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_longer_answer_is_refused_and_its_connection_not_used_again(chunked: bool) -> None:
     http = Http()
-    chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3e9\r\n" + b"x" * 1001 + b"\r\n0\r\n\r\n"
-    sent = chunks if chunked else _raw("200 OK", b"x" * 1001)
+    chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1388\r\n" + b"x" * 5000 + b"\r\n0\r\n\r\n"
+    sent = chunks if chunked else _raw("200 OK", b"x" * 5000)
     with _serve(lambda sock: sock.sendall(sent)) as server:
         for _ in range(2):
             with pytest.raises(RetryableError) as raised:
@@ -311,14 +314,13 @@ def test_the_time_limit_holds_anew_for_each_request_of_a_connection() -> None:
     "sent",
     [
         b"",
-        b"HTTP/1.1 200",
         b"nonsense\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
     ],
-    ids=["nothing", "half-a-status", "no-http", "half-a-body", "no-chunk-size", "half-a-chunk", "no-gzip"],
+    ids=["nothing", "no-http", "half-a-body", "no-chunk-size", "half-a-chunk", "no-gzip"],
 )
 def test_an_answer_that_breaks_off_leaves_the_outcome_unknown(sent: bytes) -> None:
     def answer(sock: socket.socket) -> None:
@@ -403,19 +405,17 @@ def test_a_body_that_is_no_json_object_is_said_without_showing_it(body: bytes) -
 
 
 @pytest.mark.parametrize(
-    ("url", "headers"),
+    "url",
     [
-        (f"http://[::1/{_SECRET}", {}),
-        (f"ftp://127.0.0.1/{_SECRET}", {}),
-        (f"http://127.0.0.1:99999/{_SECRET}", {}),
-        (f"http://{'x' * 70}.test/{_SECRET}", {}),
+        f"http://[::1/{_SECRET}",
+        f"ftp://127.0.0.1/{_SECRET}",
+        f"http://127.0.0.1:99999/{_SECRET}",
+        f"http://{'x' * 70}.test/{_SECRET}",
     ],
 )
-def test_a_url_that_cannot_be_asked_is_a_permanent_error_that_does_not_show_it(
-    url: str, headers: dict[str, str]
-) -> None:
+def test_a_url_that_cannot_be_asked_is_a_permanent_error_that_does_not_show_it(url: str) -> None:
     with pytest.raises(PermanentError) as raised:
-        Http().request("GET", url, headers=headers)
+        Http().request("GET", url)
 
     assert raised.value.code == "request-malformed"
     assert _shows_nothing(raised.value)
@@ -427,8 +427,7 @@ def test_a_header_that_cannot_be_sent_is_a_permanent_error_that_does_not_show_it
         Http().request("GET", server.url, headers={"authorization": f"Bearer {token}"})
 
     assert raised.value.code == "request-malformed"
-    assert raised.value.__suppress_context__
-    assert _SECRET not in f"{raised.value}{raised.value.__cause__}"
+    assert _shows_nothing(raised.value)
     assert server.requests == []
 
 

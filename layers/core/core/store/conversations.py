@@ -31,13 +31,14 @@ def claim(
     opening: Opening,
     *,
     task_ulid: str,
-    lease_id: str,
     until: datetime,
     now: datetime,
 ) -> Change:
     """Make the conversation where there is none, and take its lease where that is free or over.
 
-    A conversation that is there keeps everything it was opened with, its places in the indexes included.
+    The same task may take its lease over: its message was delivered again, so its worker is dead or late. For one
+    worker, that makes a repeated request succeed. A conversation that is there keeps everything it was opened with,
+    its places in the indexes included.
     """
     return Change(
         keys.conversation_key(company_id, conversation_id),
@@ -46,11 +47,10 @@ def claim(
             Item.status.set(ConversationStatus.IN_PROGRESS.value),
             Item.current_task_id.set(task_ulid),
             Item.fencing_token.add(1),
-            Item.lease_id.set(lease_id),
             Item.lease_until.set(until),
             Item.updated_at.set(now),
         ],
-        Item.lease_until.does_not_exist() | (Item.lease_until <= now) | (Item.lease_id == lease_id),
+        Item.lease_until.does_not_exist() | (Item.lease_until <= now) | (Item.current_task_id == task_ulid),
     )
 
 
@@ -102,7 +102,6 @@ def give_back(now: datetime) -> Sequence[Action]:
     return [
         Item.status.set(ConversationStatus.IN_PROGRESS.value),
         Item.updated_at.set(now),
-        Item.lease_id.remove(),
         Item.lease_until.remove(),
     ]
 
@@ -113,7 +112,6 @@ def end(status: ConversationStatus, now: datetime) -> Sequence[Action]:
         Item.status.set(status.value),
         Item.updated_at.set(now),
         Item.gsi1sk.set(to_iso(now)),
-        Item.lease_id.remove(),
         Item.lease_until.remove(),
         Item.streaming_task_id.remove(),
         Item.outgoing_ids.remove(),

@@ -5,6 +5,7 @@ from datetime import datetime
 from core.errors import PermanentError
 from core.models import Company, Identity, Installation, Settings, User
 from core.store import keys
+from core.store.faults import ConditionFailedError
 from core.store.items import (
     CompanyItem,
     EmailItem,
@@ -14,7 +15,7 @@ from core.store.items import (
     UserItem,
     WorkspaceItem,
 )
-from core.store.table import ConditionFailedError, Delete, Put, Table
+from core.store.table import Delete, Put, Table
 
 
 class Directory:
@@ -32,10 +33,8 @@ class Directory:
             PermanentError: `exists`, there is one with this id.
         """
         item = CompanyItem.from_value(company, keys.company_key(company.id), gsi1pk=keys.COMPANIES, gsi1sk=company.id)
-        try:
-            self._table.put(item, CompanyItem.pk.does_not_exist())
-        except ConditionFailedError as exc:
-            raise PermanentError("exists", f"there is a company {company.id!r}") from exc
+        if not self._table.put_new(item):
+            raise PermanentError("exists", f"there is a company {company.id!r}")
 
     def get_company(self, company_id: str) -> Company | None:
         """The company with this id."""
@@ -126,11 +125,7 @@ class Directory:
         try:
             self._table.put(item, is_new)
         except ConditionFailedError as exc:
-            standing = (
-                IdentityItem.from_raw(exc.standing)
-                if exc.standing
-                else self._table.get(IdentityItem, (item.pk, item.sk), consistent=True)
-            )
+            standing = exc.find(IdentityItem) or self._table.get(IdentityItem, (item.pk, item.sk), consistent=True)
             return Identity.model_validate((standing or item).fields())
         return identity
 
@@ -203,10 +198,8 @@ class Directory:
             raise PermanentError("version", f"the next version of these settings is {following}")
         key = keys.settings_partition(settings.company_id, settings.id), keys.settings_place(settings.version)
         item = SettingsItem.from_value(settings, key, limits=settings.limits.model_dump(by_alias=True))
-        try:
-            self._table.put(item, SettingsItem.pk.does_not_exist())
-        except ConditionFailedError as exc:
-            raise PermanentError("version", "somebody else stored this version of the settings just now") from exc
+        if not self._table.put_new(item):
+            raise PermanentError("version", "somebody else stored this version of the settings just now")
 
     def current_settings(self, company_id: str, settings_id: str = "default") -> Settings | None:
         """The latest version of a company's AI configuration; None where it has none of its own."""
@@ -214,7 +207,7 @@ class Directory:
         items = self._table.query(SettingsItem, partition, limit=1, newest_first=True, consistent=True)
         if not items:
             return None
-        return Settings.model_validate({**items[0].fields(), "limits": items[0].limits})
+        return Settings.model_validate(items[0].fields())
 
 
 def _user_key(company_id: str, user_id: str) -> keys.Key:

@@ -4,18 +4,13 @@ Every write of a turn is a condition on keys or on the fencing token, so that wh
 question is stored once, has one task and gets one reply.
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
-from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from core.errors import PermanentError
 from core.models import (
     Address,
     Conversation,
@@ -25,30 +20,27 @@ from core.models import (
     Task,
     TaskStatus,
     UsageCounter,
-    to_iso,
 )
 from core.store import conversations, keys
 from core.store.claims import Claim, ClaimLostError, ConversationBusyError, Opening
 from core.store.contents import Contents
 from core.store.counters import count_turn, read_month
 from core.store.directory import Directory
+from core.store.faults import ConditionFailedError
+from core.store.inputs import Inputs
 from core.store.items import (
     ConversationItem,
-    InputItem,
-    Item,
     MessageItem,
     TaskItem,
     ThreadItem,
     UsageItem,
 )
 from core.store.overflow import Overflow
-from core.store.table import Change, ConditionFailedError, Delete, Put, Table
+from core.store.table import Change, Delete, Put, Table
+from core.store.tasks import Tasks
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-_INPUTS_KEPT = 256  # in memory; they never change
-_ENDED = (TaskStatus.COMPLETED.value, TaskStatus.CANCELED.value)  # a task does not come back from these
 
 
 class Store:
@@ -70,7 +62,8 @@ class Store:
     ) -> None:
         self._table = Table(table_name, region=region, endpoint_url=endpoint_url, pause=pause)
         self._contents = Contents(Overflow(bucket_name, s3, region=region, endpoint_url=endpoint_url))
-        self._inputs: dict[tuple[str, str], Input] = {}
+        self._tasks = Tasks(self._table, self._contents)
+        self._inputs = Inputs(self._table)
         self.directory = Directory(self._table)
 
     # Conversations
@@ -87,23 +80,13 @@ class Store:
             The id that stands: `conversation_id`, or the one that came first.
         """
         item = ThreadItem(*keys.thread_key(company_id, address), conversation_id=conversation_id)
-        try:
-            self._table.put(item, ThreadItem.pk.does_not_exist())
-        except ConditionFailedError:
-            return self.find_conversation_id(company_id, address) or conversation_id
-        return conversation_id
+        if self._table.put_new(item):
+            return conversation_id
+        return self.find_conversation_id(company_id, address) or conversation_id
 
     def save_input(self, company_id: str, input_: Input) -> str:
         """Store an input once, and return the hash of its content, by which it is found again."""
-        content = json.dumps(input_.model_dump(mode="json", by_alias=True), sort_keys=True)
-        sha256 = hashlib.sha256(content.encode()).hexdigest()
-        if (company_id, sha256) in self._inputs:
-            return sha256
-        limits = input_.limits.model_dump(by_alias=True)
-        item = InputItem.from_value(input_, keys.input_key(company_id, sha256), limits=limits)
-        self._put_new(item)
-        self._keep_input(company_id, sha256, input_)
-        return sha256
+        return self._inputs.save(company_id, input_)
 
     def get_input(self, company_id: str, sha256: str) -> Input:
         """The input with this content hash.
@@ -111,20 +94,7 @@ class Store:
         Raises:
             PermanentError: There is none.
         """
-        kept = self._inputs.get((company_id, sha256))
-        if kept:
-            return kept
-        item = self._table.get(InputItem, keys.input_key(company_id, sha256))
-        if item is None:
-            raise PermanentError("input-missing", "the configuration that this conversation started with is gone")
-        input_ = Input.model_validate({**item.fields(), "limits": item.limits})
-        self._keep_input(company_id, sha256, input_)
-        return input_
-
-    def _keep_input(self, company_id: str, sha256: str, input_: Input) -> None:
-        if len(self._inputs) >= _INPUTS_KEPT:
-            self._inputs.clear()
-        self._inputs[company_id, sha256] = input_
+        return self._inputs.get(company_id, sha256)
 
     def claim_conversation(
         self,
@@ -139,21 +109,21 @@ class Store:
         """Take a conversation for one turn; it is made, as `opening` says, where there is none.
 
         Raises:
-            ConversationBusyError: Another worker's lease is not over.
+            ConversationBusyError: Another turn's lease is not over. A later delivery of the same task does not wait: it
+                takes the conversation over, and the earlier worker is refused from then on.
         """
         wanted = conversations.claim(
             company_id,
             conversation_id,
             opening,
             task_ulid=keys.ulid_of(task_id),
-            lease_id=uuid4().hex[:8],
             until=now + lease,
             now=now,
         )
         try:
             item = self._table.change(ConversationItem, wanted.key, wanted.actions, wanted.condition)
         except ConditionFailedError as exc:
-            standing = ConversationItem.from_raw(exc.standing) if exc.standing else None
+            standing = exc.find(ConversationItem)
             rest = standing.lease_until - now if standing and standing.lease_until else lease
             raise ConversationBusyError(rest) from exc
         conversation = conversations.unpack_conversation(item)
@@ -199,15 +169,8 @@ class Store:
         """
         company_id = claim.conversation.user_company_id
         if opening_message:
-            self._put_new(self._contents.pack_message(company_id, opening_message))
-        return self._put_new(self._contents.pack_message(company_id, question))
-
-    def _put_new(self, item: Item) -> bool:
-        try:
-            self._table.put(item, Item.pk.does_not_exist())
-        except ConditionFailedError:
-            return False
-        return True
+            self._table.put_new(self._contents.pack_message(company_id, opening_message))
+        return self._table.put_new(self._contents.pack_message(company_id, question))
 
     def find_reply(self, company_id: str, question_id: str) -> Message | None:
         """The one reply to a question; None while there is none."""
@@ -222,26 +185,7 @@ class Store:
         Returns:
             The task that stands. One that is COMPLETED or CANCELED stays so.
         """
-        company_id = claim.conversation.user_company_id
-        item = self._contents.pack_task(company_id, task)
-        actions = _set_all(item, but={"status", "attempt", "created_at", "outgoing_ids"})
-        actions += [
-            TaskItem.status.set(TaskStatus.IN_PROGRESS.value),
-            TaskItem.attempt.add(1),
-            TaskItem.created_at.set(TaskItem.created_at | task.created_at),
-            *(attribute.remove() for attribute in (TaskItem.gsi1pk, TaskItem.gsi1sk)),
-            *(attribute.remove() for attribute in (TaskItem.error_class, TaskItem.error_message)),
-        ]
-        return self._change_task(company_id, item, actions)
-
-    def _change_task(self, company_id: str, item: TaskItem, actions: Sequence[Action]) -> Task:
-        """Change a task that has not ended, and return the task that stands."""
-        try:
-            standing = self._table.change(TaskItem, (item.pk, item.sk), actions, _has_not_ended())
-        except ConditionFailedError as exc:
-            found = TaskItem.from_raw(exc.standing) if exc.standing else None
-            standing = found or self._table.get(TaskItem, (item.pk, item.sk), consistent=True) or item
-        return self._unpack_tasks(company_id, [standing])[0]
+        return self._tasks.start(claim.conversation.user_company_id, task)
 
     def history(self, claim: Claim, *, limit: int, before: str) -> tuple[Message, ...]:
         """The last `limit` messages before the message `before`, in order; one request, however many there are."""
@@ -277,7 +221,7 @@ class Store:
         ended = [*conversations.end(ConversationStatus.COMPLETED, now), *conversations.count(task)]
         writes: list[Put | Change | Delete] = [
             Put(self._contents.pack_message(company_id, reply), MessageItem.pk.does_not_exist()),
-            Put(self._contents.pack_task(company_id, task, reply), _has_not_ended()),
+            self._tasks.complete(company_id, task, reply),
             self._held(claim, ended),
             *count_turn(company_id, conversation.id, reply.user_id, task, now),
         ]
@@ -289,7 +233,7 @@ class Store:
     def save_outgoing_ids(self, company_id: str, message: Message, outgoing_ids: Sequence[str]) -> None:
         """Remember in which messages of the platform a stored message was delivered."""
         key = keys.message_key(company_id, message.id)
-        self._change_known(MessageItem, key, [MessageItem.outgoing_ids.set(list(outgoing_ids))])
+        self._table.change_known(MessageItem, key, [MessageItem.outgoing_ids.set(list(outgoing_ids))])
 
     def fail_turn(self, claim: Claim, task: Task, *, now: datetime) -> None:
         """Record the task and the conversation as FAILED.
@@ -298,13 +242,9 @@ class Store:
             ClaimLostError: A later worker holds the conversation, or the turn is over.
         """
         company_id = claim.conversation.user_company_id
-        item = self._contents.pack_task(company_id, task)
-        item.status = TaskStatus.FAILED.value
-        item.gsi1pk, item.gsi1sk = keys.failed_tasks_partition(company_id), to_iso(now)
+        failed = self._held(claim, conversations.end(ConversationStatus.FAILED, now))
         try:
-            self._table.transact(
-                [Put(item, _has_not_ended()), self._held(claim, conversations.end(ConversationStatus.FAILED, now))]
-            )
+            self._table.transact([self._tasks.fail(company_id, task, now), failed])
         except ConditionFailedError as exc:
             raise ClaimLostError from exc
 
@@ -316,31 +256,20 @@ class Store:
         Returns:
             The task that stands. One that is COMPLETED or CANCELED stays so.
         """
-        item = self._contents.pack_task(company_id, task)
-        item.gsi1pk, item.gsi1sk = keys.failed_tasks_partition(company_id), to_iso(now)
-        news = {"error_class", "error_message", "updated_at", "gsi1pk", "gsi1sk"}
-        actions = [*_set_all(item, but=news | {"status"}, unless_there=True), *_set_all(item, only=news)]
-        standing = self._change_task(company_id, item, [*actions, TaskItem.status.set(TaskStatus.FAILED.value)])
+        standing = self._tasks.record_failure(company_id, task, now)
         if standing.status is TaskStatus.FAILED:
             key = keys.conversation_key(company_id, conversation_id)
             ended = conversations.end(ConversationStatus.FAILED, now)
-            self._change_known(ConversationItem, key, ended, conversations.is_abandoned(keys.ulid_of(task.id), now))
+            self._table.change_known(
+                ConversationItem, key, ended, conversations.is_abandoned(keys.ulid_of(task.id), now)
+            )
         return standing
 
     def save_task_outgoing_ids(self, company_id: str, task: Task, outgoing_ids: Sequence[str]) -> None:
         """Remember in which messages of the platform a task's failure was told, so that a redrive edits them."""
-        key = keys.task_key(company_id, task.id)
-        self._change_known(TaskItem, key, [TaskItem.outgoing_ids.set(list(outgoing_ids))])
-
-    def _change_known[I: Item](
-        self, kind: type[I], key: keys.Key, actions: Sequence[Action], condition: Condition | None = None
-    ) -> None:
-        """Change an item that is there; leave it where it is not, or where `condition` does not hold."""
-        exists = kind.pk.exists()
-        try:
-            self._table.change(kind, key, actions, exists if condition is None else exists & condition)
-        except ConditionFailedError:
-            return
+        self._table.change_known(
+            TaskItem, keys.task_key(company_id, task.id), [TaskItem.outgoing_ids.set(list(outgoing_ids))]
+        )
 
     # Reading, for ops
 
@@ -365,53 +294,14 @@ class Store:
 
     def list_tasks(self, company_id: str, conversation_id: str) -> tuple[Task, ...]:
         """A conversation's tasks, in the order of their questions."""
-        partition = keys.conversation_partition(company_id, conversation_id)
-        items = self._table.query(TaskItem, partition, TaskItem.sk.startswith(keys.TASKS), consistent=True)
-        return tuple(self._unpack_tasks(company_id, items))
+        return self._tasks.list_of(company_id, conversation_id)
 
     def list_failed_tasks(self, company_id: str, limit: int = 50) -> tuple[Task, ...]:
         """A company's failed tasks, the last one first."""
-        partition = keys.failed_tasks_partition(company_id)
-        found = self._table.query_index("GSI1", partition, limit=limit, newest_first=True)
-        return tuple(self._unpack_tasks(company_id, self._table.get_many(TaskItem, found)))
-
-    def _unpack_tasks(self, company_id: str, items: Sequence[TaskItem]) -> list[Task]:
-        leaning = {item.id: _reply_key(company_id, item.id) for item in items if item.same_as_reply}
-        replies = {
-            (item.pk, item.sk): self._contents.unpack_message(item)
-            for item in self._table.get_many(MessageItem, leaning.values())
-        }
-        return [self._contents.unpack_task(item, replies.get(leaning.get(item.id, ("", "")))) for item in items]
+        return self._tasks.list_failed(company_id, limit)
 
     def month_usage(self, company_id: str, month: str) -> tuple[UsageCounter, ...]:
         """What a company used in a month such as `2026-11`: the sum first, then every person's days."""
         first = date.fromisoformat(f"{month}-01")
         items = self._table.query(UsageItem, keys.usage_partition(company_id, first))
         return read_month(company_id, first, items)
-
-
-def _reply_key(company_id: str, task_id: str) -> keys.Key:
-    conversation_id, question_ulid = keys.split_task_id(task_id)
-    return keys.message_key(company_id, keys.message_id(conversation_id, keys.reply_ulid(question_ulid)))
-
-
-def _has_not_ended() -> Condition:
-    running: Condition = TaskItem.status.does_not_exist() | ~TaskItem.status.is_in(*_ENDED)
-    return running
-
-
-def _set_all(
-    item: TaskItem,
-    *,
-    only: set[str] | None = None,
-    but: frozenset[str] | set[str] = frozenset(),
-    unless_there: bool = False,
-) -> list[Action]:
-    """The actions that write an item's attributes, but for its key."""
-    actions: list[Action] = []
-    for name, attribute in TaskItem.get_attributes().items():
-        value = getattr(item, name)
-        if name in ("pk", "sk") or value is None or name in but or (only is not None and name not in only):
-            continue
-        actions.append(attribute.set(attribute | value if unless_there else value))
-    return actions

@@ -1,4 +1,4 @@
-"""The one way to the table: sends items and conditions to DynamoDB, and translates its errors once.
+"""The one way to the table: sends items and conditions to DynamoDB.
 
 Time limits, retries and region are set here; PynamoDB's own are made for long-lived servers. Each Table has a client
 of its own, made when the Table is: PynamoDB would make it lazily, in whichever thread comes first.
@@ -12,21 +12,15 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionClosedError,
-    HTTPClientError,
-    ReadTimeoutError,
-    ResponseStreamingError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.connection import TableConnection
 from pynamodb.connection.base import MetaTable
 from pynamodb.exceptions import PynamoDBException
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from core.errors import PermanentError, RetryableError, ServiceError
+from core.errors import RetryableError
+from core.store.faults import ConditionFailedError, ConflictError, translate
 from core.store.items import Item, RawItem
 from core.store.keys import Key
 
@@ -40,41 +34,6 @@ _CONFLICT_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.6, 0.7)  # seconds at most before eac
 
 _KEY_NAMES = ("PK", "SK")
 _INDEXES = ("GSI1", "GSI2")
-_CONDITION = "ConditionalCheckFailed"
-_CONFLICTS = frozenset({"TransactionConflict", "TransactionConflictException", "TransactionInProgressException"})
-_THROTTLES = frozenset(
-    {
-        "ProvisionedThroughputExceeded",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ThrottlingError",
-        "ThrottlingException",
-    }
-)
-_FAULTS_OF_OURS = frozenset(
-    {
-        "IdempotentParameterMismatchException",
-        "ItemCollectionSizeLimitExceeded",
-        "ItemCollectionSizeLimitExceededException",
-        "SerializationException",
-        "ValidationError",
-        "ValidationException",
-    }
-)
-
-
-class ConditionFailedError(Exception):
-    """A write's condition did not hold; nothing was written. Never leaves the store.
-
-    Attributes:
-        standing: The item that the condition failed on, where DynamoDB returned it.
-        places: Which of a transaction's writes were refused, by their position.
-    """
-
-    def __init__(self, *, standing: RawItem | None = None, places: Sequence[int] = (0,)) -> None:
-        super().__init__("a condition did not hold")
-        self.standing = standing
-        self.places = tuple(places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +179,14 @@ class Table:
         """
         self._write("PutItem", self._put_arguments(Put(item, condition)))
 
+    def put_new(self, item: Item) -> bool:
+        """Write an item unless its key has one; True where it was written."""
+        try:
+            self.put(item, Item.pk.does_not_exist())
+        except ConditionFailedError:
+            return False
+        return True
+
     def change[I: Item](
         self, kind: type[I], key: Key, actions: Sequence[Action], condition: Condition | None = None
     ) -> I:
@@ -231,6 +198,17 @@ class Table:
         arguments = self._change_arguments(Change(key, actions, condition))
         answer = self._write("UpdateItem", {**arguments, "ReturnValues": "ALL_NEW"})
         return kind.from_raw(answer["Attributes"])
+
+    def change_known[I: Item](
+        self, kind: type[I], key: Key, actions: Sequence[Action], condition: Condition | None = None
+    ) -> bool:
+        """Change an item that is there and fulfils `condition`; False where there is none such."""
+        exists = kind.pk.exists()
+        try:
+            self.change(kind, key, actions, exists if condition is None else exists & condition)
+        except ConditionFailedError:
+            return False
+        return True
 
     def transact(self, writes: Sequence[Put | Change | Delete]) -> None:
         """Make all of `writes`, or none.
@@ -278,7 +256,7 @@ class Table:
         for longest in (*_CONFLICT_PAUSES, None):
             try:
                 return self._call(partial(self._rows.connection.dispatch, operation, arguments))
-            except _ConflictError:
+            except ConflictError:
                 if longest is None:
                     break
                 self._pause(random.uniform(longest / 2, longest))  # noqa: S311 - jitter
@@ -288,65 +266,13 @@ class Table:
         try:
             return send()
         except PynamoDBException as exc:
-            raise _translate(exc.cause or exc) from exc
+            raise translate(exc.cause or exc) from exc
         except (ClientError, BotoCoreError) as exc:
-            raise _translate(exc) from exc
-
-
-class _ConflictError(Exception):
-    """Another transaction holds one of the items just now."""
+            raise translate(exc) from exc
 
 
 def _asked_back(condition: Condition | None, *, is_asking_back: bool) -> str | None:
     return "ALL_OLD" if is_asking_back and condition is not None else None
-
-
-def _translate(error: Exception) -> Exception:
-    if not isinstance(error, ClientError):
-        return _translate_silence(error)
-    code = error.response["Error"]["Code"]
-    if code == "TransactionCanceledException":
-        return _translate_cancellation(error)
-    if code == "ConditionalCheckFailedException":
-        return ConditionFailedError(standing=_find_standing(error))
-    if code in _CONFLICTS:
-        return _ConflictError()
-    return _name_fault(code)
-
-
-def _translate_cancellation(error: ClientError) -> Exception:
-    reasons = getattr(error, "cancellation_reasons", ())  # PynamoDB's error has them, in the order of the writes
-    codes = [reason.code if reason else "" for reason in reasons]
-    refused = [place for place, code in enumerate(codes) if code == _CONDITION]
-    if refused:
-        return ConditionFailedError(places=refused)
-    if any(code in _CONFLICTS for code in codes):
-        return _ConflictError()
-    return _name_fault(next((code for code in codes if code), "TransactionCanceledException"))
-
-
-def _name_fault(code: str) -> ServiceError:
-    if code in _FAULTS_OF_OURS:
-        return PermanentError("table-refused", f"the table refuses this write for good: {code}")
-    if code in _THROTTLES:
-        return RetryableError("table-throttled", f"the table is throttled: {code}")
-    return RetryableError("table-unavailable", f"the table answered {code}")
-
-
-def _translate_silence(error: Exception) -> ServiceError:
-    is_sent = isinstance(error, ReadTimeoutError | ConnectionClosedError | ResponseStreamingError) or (
-        type(error) is HTTPClientError
-    )
-    return RetryableError(
-        "table-unavailable", f"the table gave no answer: {type(error).__name__}", is_outcome_unknown=is_sent
-    )
-
-
-def _find_standing(error: ClientError) -> RawItem | None:
-    """The item that a condition failed on: PynamoDB drops it from its error, botocore's own still has it."""
-    cause = error.__cause__
-    answer: Mapping[str, Any] = cause.response if isinstance(cause, ClientError) else error.response
-    return answer.get("Item")
 
 
 def _describe(name: str) -> dict[str, object]:

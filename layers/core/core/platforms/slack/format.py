@@ -45,7 +45,7 @@ _QUOTE = re.compile(r" {0,3}> ?(.*)")
 _ITEM = re.compile(r"([ \t]*)([-*+]|\d{1,9}[.)])[ \t]+(?:(\[[ xX]\])[ \t]+)?(.*)")
 _DELIMITER_ROW = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
 _CELL_BORDER = re.compile(r"(?<!\\)\|")
-_TAG = re.compile(r"<([^<>\n]{1,4100})>")
+_TAG = re.compile(r"<([@#!][^<>\n]{1,400}|[a-z][a-z0-9+.-]{1,20}:[^<>\n]{1,4100})>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(amp|lt|gt);")
 _CHARACTERS = {"amp": "&", "lt": "<", "gt": ">"}
 
@@ -150,7 +150,7 @@ def _render_item(item: re.Match[str]) -> str:
 def _render_fence(lines: list[str], start: int, fence: re.Match[str]) -> tuple[list[str], int]:
     indentation, closing = len(fence[1]) + len(fence[2] or ""), closing_of(fence)
     at = start + 1
-    code: list[str] = []
+    code = [fence[4].strip()] if " " in fence[4].strip() else []  # more than the language's name: it may be code
     while at < len(lines) and not closing.fullmatch(lines[at]):
         line = lines[at]
         code.append(line[min(indentation, len(line) - len(line.lstrip(" "))) :])

@@ -247,9 +247,10 @@ class SlackReply:
 
     def _finish_stream(self, stream: _Stream) -> None:
         current = self._carry + self._raw[len(self._done_text) :]
-        found = Cut(current, len(current), "")
-        if size(defuse(current)) > self._limit:
-            found = cut(current, self._limit, defuse, at_least=stream.sent)
+        if size(defuse(current)) <= self._limit:
+            self._feed(current, sent=len(current), is_last=True)
+            return
+        found = cut(current, self._limit, defuse, at_least=max(stream.sent, len(self._carry) + 1))
         self._feed(found.head, sent=found.end, is_last=True)
         self._advance(found)
 

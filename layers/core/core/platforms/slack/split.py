@@ -40,7 +40,7 @@ def split(text: str, limit: int, render: Render) -> list[str]:
     parts: list[str] = []
     rest = text
     carry = ""
-    while size(render(rest)) > limit:
+    while len(rest) > 2 * limit or size(render(rest)) > limit:  # no rendering of all that is left, part after part
         found = cut(rest, limit, render, at_least=len(carry) + 1)
         parts.append(found.head)
         carry = found.carry
@@ -60,14 +60,13 @@ def cut(text: str, limit: int, render: Render, *, at_least: int = 1, goes_on: bo
         at_least: So many characters were posted already: the first part has to begin with them.
         goes_on: Whether more text is still to come, so that the end of `text` is no border.
     """
-    highest = min(len(text), limit)
+    highest = max(limit, at_least)
     while True:
-        end = _find_border(text, at_least, highest, goes_on=goes_on)
-        found = _cut_at(text, end)
-        excess = size(render(found.head)) - limit
-        if excess <= 0 or highest <= at_least:
+        found = _cut_at(text, _find_border(text, at_least, min(highest, len(text)), goes_on=goes_on))
+        if size(render(found.head)) <= limit or highest <= at_least:
             return found
-        highest = max(at_least, min(end, highest) - max(1, min(excess, (highest - at_least) // 8)))
+        # Steps that do not depend on the text: a text that grows is cut at the same place again.
+        highest = max(at_least, highest - max(1, min(limit // 16, highest // 4)))
 
 
 def _cut_at(text: str, end: int) -> Cut:

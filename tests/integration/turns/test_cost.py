@@ -1,0 +1,55 @@
+"""What a plain warm turn costs in the table, from the door to the delivered answer."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.models import ContentPart, ContentType, Message, Role
+from core.store import keys
+from local.standin_model.script import Behaviour
+from tests.integration.meter import Meter
+from tests.integration.turns.stack import COMPANY, Stack
+
+_QUESTION = "How do I file my travel expenses for last month's trip to the customer in Lisbon, and until when? " * 2
+_ANSWER = "File them in the **expenses** tool: choose *Trip*, add the receipts, send it by the 10th of the month. " * 3
+_PLAIN_TURN = (8, 16, 9)  # requests, write units, read units at the most
+
+
+@pytest.mark.parametrize("earlier", [0, 998], ids=["of 1 message", "of 1,000 messages"])
+def test_a_plain_warm_turn_stays_within_its_limits_however_long_the_conversation(stack: Stack, earlier: int) -> None:
+    stack.model.script(*[Behaviour(text=_ANSWER)] * 3)
+    stack.ask("another conversation, to be warm")
+    first = stack.ask(_QUESTION)
+    stack.settle()
+    _lengthen(stack, first, earlier)
+    stack.ask(_QUESTION, thread_ts=first)
+    records = stack.receive()
+    with Meter() as meter:
+        assert stack.deliver(records) == []
+    spent = (meter.requests, meter.write_units, meter.read_units)
+    assert all(used <= most for used, most in zip(spent, _PLAIN_TURN, strict=True)), (spent, meter.by_operation)
+    print(f"plain warm turn after {earlier + 2} messages: {spent} {meter.by_operation}")
+
+
+def _lengthen(stack: Stack, ts: str, number: int) -> None:
+    """Put older messages into the conversation, as earlier turns would have."""
+    conversation = stack.conversation(ts)
+    writer = stack.store._table
+    began = datetime.now(UTC) - timedelta(days=2)
+    for count in range(number):
+        sent_at = began + timedelta(seconds=count)
+        ulid = keys.message_ulid("slack", "T", "C", str(count), sent_at)
+        message_id = keys.message_id(conversation.id, ulid)
+        text = _QUESTION if count % 2 == 0 else _ANSWER
+        message = Message(
+            id=message_id,
+            llm_conversation_id=conversation.id,
+            role=Role.ASSISTANT if count % 2 else Role.USER,
+            structured_user_prompt=None if count % 2 else text,
+            llm_parsed_output=text if count % 2 else None,
+            entity_type=conversation.entity_type,
+            user_id=conversation.user_id,
+            content=(ContentPart(type=ContentType.TEXT, text=text, message_id=message_id),),
+            created_at=sent_at,
+        )
+        writer.put(stack.store._contents.pack_message(COMPANY, message))
