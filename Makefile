@@ -43,21 +43,23 @@ stop: $(READY) ## end what `make run` started [PORT=4566]
 ifeq ($(origin AS),default)
 AS :=
 endif
-export TEXT AS THREAD TIMEOUT
+export AS THREAD TIMEOUT
+# As it was typed: make would take a $ in it for a variable of its own.
+ask: override export TEXT := $(value TEXT)
 ask: $(READY) ## ask the running stack something, as Slack would: TEXT="…" [AS=grace THREAD=…]
 	@$(PYTHON) -m local.ask --text "$$TEXT" --as "$$AS" --thread "$$THREAD" --timeout "$$TIMEOUT"
 
 test: check ## everything: check, the store on an emulated AWS, the deployed stack with IAM enforced
-	$(PYTHON) -m pytest -n 2 tests/integration tests/e2e
+	$(PYTHON) -m pytest -n 2 --dist loadgroup tests/integration tests/e2e
 
 check: $(READY) ## the fast part: lint, types, architecture, unit tests
 	$(PYTHON) -m local.lock --check
 	ruff check
 	ruff format --check
 	mypy functions layers/core/core layers/agent/agent ops local benchmarks tests
-	lint-imports
+	PYTHONPATH=layers/core:layers/agent:. lint-imports --no-logo
 	cfn-lint template.yaml
-	$(PYTHON) -m pytest -n 2 tests/unit tests/house
+	$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit tests/house
 
 lock: $(READY) ## compile the lock files after a change of the dependency groups [UPGRADE=1]
 	$(PYTHON) -m local.lock $(if $(UPGRADE),--upgrade)

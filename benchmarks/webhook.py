@@ -9,12 +9,14 @@ import hashlib
 import hmac
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -53,6 +55,8 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=15, help="cold starts per side")
     told = parser.parse_args()
     console = Console(width=110, highlight=False)
+    versions = ", ".join(f"{name} {version(name)}" for name in ("slack-bolt", "boto3", "pydantic"))
+    console.print(f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} CPUs, {versions}")
     with _stub() as port:
         console.print(_cold_table(port, told.starts))
         table, ratio = _warm_table(port, told.rounds, told.seconds)

@@ -43,7 +43,7 @@ class _Demo(BaseModel):
 
     team_id: str
     channel_id: str
-    user_id: str
+    slack_user_id: str
     bot_user_id: str
     user_email: str
 
@@ -149,7 +149,7 @@ def generated_user(team: str, who: str) -> User:
 def find_person(slack: SlackWindow, stack: Stack, who: str) -> str:
     """The Slack id of a name, an e-mail address or an id; an unknown name or address gets an account."""
     if not who:
-        return stack.demo.user_id
+        return stack.demo.slack_user_id
     users = slack.users()
     for user in users:
         if who == user.id or who.lower() in {user.name.lower(), (user.email or "").lower()}:
@@ -220,7 +220,7 @@ def ask(stack: Stack, http: urllib3.PoolManager, *, text: str, who: str, thread:
         DEMO,
         team_id=stack.demo.team_id,
         channel_id=stack.demo.channel_id,
-        user_id=stack.demo.user_id,
+        user_id=stack.demo.slack_user_id,
         bot_user_id=stack.demo.bot_user_id,
         user_email=stack.demo.user_email,
     )
@@ -255,7 +255,7 @@ def _ask_elsewhere(stack: Stack, http: urllib3.PoolManager, demo: Demo, *, text:
 def _print_next(thread_ts: str, who: str) -> None:
     as_who = f" AS={json.dumps(who, ensure_ascii=False)}" if who else ""
     print(f'\nthread {thread_ts}\n  go on:  make ask THREAD={thread_ts}{as_who} TEXT="…"')
-    print(f"  stored: python -m ops conversation show --thread {thread_ts}")
+    print(f"  stored: make ops ARGS=\"conversations show --thread {thread_ts}\"")
 
 
 def _read_arguments(arguments: list[str] | None) -> argparse.Namespace:

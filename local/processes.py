@@ -31,6 +31,11 @@ class Program:
         """Whether the leader is this program still."""
         return self.started == _start_time(self.pid)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody has this process id."""
+        return _start_time(self.pid) == ""
+
 
 def this_program(name: str) -> Program:
     """The running interpreter itself."""
@@ -73,11 +78,13 @@ def run(command: Sequence[str | Path], *, env: Mapping[str, str], log: Path, cwd
 
 def end(programs: Sequence[Program], *, seconds: float = 5.0) -> None:
     """End these programs and all they started, by force after some seconds; returns when they are gone."""
-    known = [program for program in programs if program.is_running or _is_orphaned(program)]
+    groups = _living_groups()
+    # A leader that is gone may have left children; its id is not given away while its group lives.
+    known = [program for program in programs if program.is_running or (program.is_gone and program.pid in groups)]
     for program in known:
         _signal_group(program.pid, signal.SIGTERM)
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and any(_group_exists(program.pid) for program in known):
+    while time.monotonic() < deadline and _living_groups() & {program.pid for program in known}:
         _reap()
         time.sleep(0.05)
     for program in known:
@@ -149,14 +156,9 @@ def _start_time(pid: int) -> str:
     return fields[19] if fields else ""
 
 
-def _is_orphaned(program: Program) -> bool:
-    """Whether the leader is gone but its children are not; a process id is not given away while its group lives."""
-    return _start_time(program.pid) == "" and _group_exists(program.pid)
-
-
-def _group_exists(pid: int) -> bool:
-    members = (_stat(folder) for folder in Path("/proc").iterdir() if folder.name.isdecimal())
-    return any(fields[2] == str(pid) for fields in members if fields)
+def _living_groups() -> set[int]:
+    processes = (_stat(folder) for folder in Path("/proc").iterdir() if folder.name.isdecimal())
+    return {int(fields[2]) for fields in processes if fields}
 
 
 def _stat(process: Path) -> list[str]:

@@ -192,14 +192,12 @@ def add_installation(
     _check_external_id(workspace, "--workspace")
     operations = open_stack(context)
     company_id = operations.company(company).id
-    there = operations.store.directory.find_installation(platform, workspace)
-    if there and there.company_id != company_id:
-        raise PermanentError(
-            "workspace-taken", f"{platform} workspace {workspace} belongs to company {there.company_id}"
-        )
     bot = {"botUserId": bot_user_id} | ({"botId": bot_id} if bot_id else {})
+    there = _find_own_installation(operations, company_id, platform, workspace)
     if there:
         _accept(f"{platform} workspace {workspace}", is_same=there.settings == bot, if_absent=if_absent)
+        if there.settings != bot:
+            return  # the token given is another bot's
     secret_name = there.secret_name if there else operations.stack.secret_name(platform, workspace)
     # First of all: an installation whose secret is missing would fail every turn.
     _put_secret(operations, secret_name, _read_token(token_env))
@@ -219,6 +217,16 @@ def add_installation(
     )
     operations.store.directory.add_installation(installation)
     show.say(f"{platform} workspace {workspace} installed for {company_id}")
+
+
+def _find_own_installation(
+    operations: Operations, company_id: str, platform: str, workspace: str
+) -> Installation | None:
+    there = operations.store.directory.find_installation(platform, workspace)
+    if there and there.company_id != company_id:
+        message = f"{platform} workspace {workspace} belongs to company {there.company_id}"
+        raise PermanentError("workspace-taken", message)
+    return there
 
 
 @installations.command("list")

@@ -43,7 +43,7 @@ class Commands(TyperGroup):
     """Ends a command that failed with one line that says what to do, and exit code 1."""
 
     @override
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer keeps the class it inherits private
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer keeps its context's real class private; what comes back is the command's
         """Run the command."""
         try:
             return super().invoke(ctx)
@@ -61,7 +61,7 @@ class Commands(TyperGroup):
 def fail(message: str) -> None:
     """Say what went wrong, on the error output."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(Text("error: ", style="bold red") + cell(message, style=None))
+    console.print(Text.assemble(("error: ", "bold red"), clean(message)))
 
 
 def say(message: str) -> None:
@@ -107,25 +107,25 @@ def age(since: datetime, now: datetime) -> str:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", is_ruled: bool = False) -> None:
     """Rows under their columns. Cells are shown as they are if they are rich's own, else as `cell` does."""
     console = _console()
-    drawn = Table(title=title or None, title_justify="left", title_style="bold", show_lines=is_ruled)
+    drawn = Table(show_lines=is_ruled)
     if not console.is_terminal:
-        drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in columns:
         drawn.add_column(name, overflow="fold")
     for row in rows:
         drawn.add_row(*(each if isinstance(each, Text) else cell(each) for each in row))
-    _print(console, drawn)
+    _print(console, drawn, title)
 
 
 def fields(pairs: Iterable[tuple[str, object]], *, title: str) -> None:
     """Names and values, one pair per line; pairs without a value are left out."""
-    grid = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
+    grid = Table(box=None, show_header=False, pad_edge=False)
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
     for name, value in pairs:
         if value not in {None, ""}:
             grid.add_row(name, cell(value))
-    _print(_console(), grid)
+    _print(_console(), grid, title)
 
 
 def listing(
@@ -140,7 +140,7 @@ def listing(
         note(empty)
 
 
-def to_json(value: Value) -> dict[str, Any]:
+def to_json(value: Value) -> dict[str, Any]:  # JSON
     """A value under its stored names, without what it does not have."""
     return value.model_dump(mode="json", by_alias=True, exclude_none=True)
 
@@ -156,10 +156,11 @@ def _console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
 
 
-def _print(console: Console, drawn: RenderableType) -> None:
+def _print(console: Console, drawn: RenderableType, title: str) -> None:
+    heading = [cell(title, style="bold")] if title else []
     if console.is_terminal:
-        console.print(drawn)
+        console.print(*heading, drawn, sep="\n")
         return
     with console.capture() as captured:
-        console.print(drawn)
+        console.print(*heading, drawn, sep="\n")
     typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))

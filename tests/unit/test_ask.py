@@ -92,7 +92,7 @@ def stack(webhook: Webhook, tmp_path: Path) -> Path:
 
 
 def write_stack(folder: Path, api_url: str, fake_slack_url: str | None, secret: str = SECRET) -> Path:
-    demo = {"team_id": DEMO.team_id, "channel_id": DEMO.channel_id, "user_id": DEMO.user_id}
+    demo = {"team_id": DEMO.team_id, "channel_id": DEMO.channel_id, "slack_user_id": DEMO.user_id}
     demo |= {"bot_user_id": DEMO.bot_user_id, "user_email": DEMO.user_email}
     path = folder / "stack.json"
     found = {"api_url": api_url, "slack_signing_secret": secret, "fake_slack_url": fake_slack_url, "demo": demo}

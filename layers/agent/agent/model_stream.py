@@ -151,7 +151,7 @@ def _read_objects(chunks: Iterable[bytes]) -> Iterator[JsonObject]:
             return
         try:
             value: Json = json.loads(data)
-        except (ValueError, RecursionError):  # the error's text quotes the answer
+        except (ValueError, RecursionError):  # it holds the answer, so it is not chained
             raise RetryableError("model-stream-broken", "the model's stream holds what is not JSON") from None
         yield as_object(value)
 

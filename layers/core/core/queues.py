@@ -145,7 +145,9 @@ def consume[T: BaseModel](
 
         groups = _by_group(event["Records"])
         with ThreadPoolExecutor(max_workers=len(groups) or 1, thread_name_prefix="group") as threads:
-            list(threads.map(work, groups))
+            running = [threads.submit(work, group) for group in groups]
+        for group_run in running:  # all have ended: what kills one group does not take the others with it
+            group_run.result()
     metrics.flush()
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in batch.given_back]}
 

@@ -139,7 +139,7 @@ class Secrets:
         """The secret's text (of a JSON secret its field `value`), without the blanks and newlines around it.
 
         Raises:
-            PermanentError: There is no such secret, or this function may not read it.
+            PermanentError: There is no such secret, it is empty, or this function may not read it.
             RetryableError: Secrets Manager cannot say now.
         """
         now = self._monotonic()
@@ -154,7 +154,7 @@ class Secrets:
         with self._creating:
             client = self._client = self._client or create_secrets_client()
         try:
-            text = client.get_secret_value(SecretId=name).get("SecretString")
+            text = client.get_secret_value(SecretId=name).get("SecretString", "").strip()
         except ClientError as exc:
             code = exc.response["Error"]["Code"]
             if code in _UNREADABLE:
@@ -162,9 +162,10 @@ class Secrets:
             raise RetryableError("secrets-unavailable", f"Secrets Manager answered {code}") from exc
         except BotoCoreError as exc:
             raise RetryableError("secrets-unavailable", "Secrets Manager gave no answer") from exc
-        if text is None:
-            raise PermanentError("secret-unreadable", f"the secret {name!r} is binary: store it as text")
-        return _unwrap(text.strip()).strip()
+        value = _unwrap(text).strip()
+        if not value:  # an empty key would verify anybody's signature
+            raise PermanentError("secret-unreadable", f"the secret {name!r} is empty or binary: store it as text")
+        return value
 
 
 def _unwrap(text: str) -> str:

@@ -28,7 +28,7 @@ class Ran:
     err: str
 
     @property
-    def json(self) -> Any:
+    def json(self) -> Any:  # JSON: each test knows its shape
         return json.loads(self.out)
 
     @property

@@ -60,10 +60,10 @@ def test_a_user_without_an_id_gets_one(acme: CommandLine) -> None:
 
 def test_a_user_is_disabled_and_enabled_by_id_or_address(acme: CommandLine, store: Store) -> None:
     acme.done("users", "disable", "--company", "acme", "--user", "alice@ACME.example")
-    assert store.directory.get_user("acme", "alice").enabled is False  # type: ignore[union-attr]
+    assert [each.enabled for each in store.directory.list_users("acme")] == [False]
     assert acme.done("users", "list", "--company", "acme").rows[0][3] == "no"
     acme.done("users", "enable", "--company", "acme", "--user", "alice")
-    assert store.directory.get_user("acme", "alice").enabled is True  # type: ignore[union-attr]
+    assert [each.enabled for each in store.directory.list_users("acme")] == [True]
 
 
 @pytest.mark.parametrize("named", ["nobody", "nobody@acme.example"])
@@ -134,6 +134,7 @@ def test_a_token_of_another_bot_is_refused(acme: CommandLine, secrets: "SecretsM
     acme.done(*INSTALL, "--company", "acme", typed="xoxb-one\n")
     other = [*INSTALL[:-1], "UOTHER", "--company", "acme"]
     assert acme(*other, typed="xoxb-other\n").code == 1
+    assert "there already" in acme.done(*other, "--if-absent", typed="xoxb-other\n").out
     assert secrets.get_secret_value(SecretId="parley/local/slack/T1")["SecretString"] == "xoxb-one"
 
 

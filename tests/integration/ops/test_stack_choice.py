@@ -13,6 +13,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
+import local.stack
+from ops import stack
 from tests.integration.cloud import BUCKET_NAME, REGION, TABLE_NAME
 from tests.integration.ops.conftest import CommandLine
 
@@ -142,6 +144,12 @@ def test_a_stack_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "none.json" in ran.err
 
 
+def test_everything_that_is_read_of_a_local_stack_is_what_make_run_writes() -> None:
+    assert stack.Stack.model_fields.keys() <= local.stack.Stack.model_fields.keys()
+    assert stack.QueueUrls.model_fields.keys() == local.stack.QueueUrls.model_fields.keys()
+    assert stack.Demo.model_fields.keys() <= local.stack.Demo.model_fields.keys()
+
+
 def test_a_stack_and_a_file_are_one_too_many(tmp_path: Path) -> None:
     assert CommandLine(["--stack", "a", "--stack-file", "b"])("companies", "list").code == 2
 
@@ -157,10 +165,10 @@ def test_the_command_line_starts_anywhere_and_explains_itself() -> None:
 
 def test_a_stack_that_does_not_answer_is_one_line_and_no_traceback(tmp_path: Path) -> None:
     urls = dict.fromkeys(("messages", "messages_dead_letter", "messages_parked"), "http://127.0.0.1:1/q.fifo")
-    stack = {"region": REGION, "table_name": "t", "bucket_name": "b", "queue_urls": urls}
-    stack |= {"endpoint_url": "http://127.0.0.1:1", "aws_access_key_id": "k", "aws_secret_access_key": "hush"}
+    described = {"region": REGION, "table_name": "t", "bucket_name": "b", "queue_urls": urls}
+    described |= {"endpoint_url": "http://127.0.0.1:1", "aws_access_key_id": "k", "aws_secret_access_key": "hush"}
     path = tmp_path / "stack.json"
-    path.write_text(json.dumps(stack))
+    path.write_text(json.dumps(described))
     for command in (["companies", "list"], ["dead-letters", "list"]):
         ran = run("--stack-file", str(path), *command, AWS_PROFILE="a-profile-that-is-not-there")
         assert (ran.returncode, ran.stdout) == (1, "")

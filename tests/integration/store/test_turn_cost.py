@@ -1,10 +1,17 @@
 """What a turn costs in DynamoDB: the gates of the data model, counted request by request and byte by byte."""
 
-import pytest
-from core.store import Store, keys
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from core.store import Store, keys
 from tests.integration.meter import Meter, item_size
-from tests.integration.store.turns import ADDRESS, COMPANY, CONVERSATION, Turn
+from tests.integration.store.turns import ADDRESS, COMPANY, CONVERSATION, INPUT, Turn
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 MOST_REQUESTS = 8  # one of them is left for the directory
 MOST_WRITE_UNITS = 16
@@ -32,11 +39,42 @@ def answer(store: Store, turn: Turn) -> None:
     turn.commit(store, claim, task)
 
 
+def hold_turns(store: Store, dynamodb: "DynamoDBClient", table_name: str, turns: int) -> None:
+    """A conversation of so many turns: the first one as the store writes it, the others copied from its items.
+
+    moto copies its whole table for each transaction; a thousand real ones would take minutes.
+    """
+    first = Turn()
+    first.play(store)
+    partition = keys.conversation_partition(COMPANY, CONVERSATION)
+    asked = {":pk": {"S": partition}, ":meta": {"S": keys.META}}
+    written = dynamodb.query(
+        TableName=table_name, KeyConditionExpression="PK = :pk AND SK > :meta", ExpressionAttributeValues=asked
+    )["Items"]
+    assert len(written) == 3
+    copies = [copy for number in range(1, turns) for copy in _copy_turn(written, first, Turn(number=number))]
+    for start in range(0, len(copies), 25):
+        requests: Any = [{"PutRequest": {"Item": item}} for item in copies[start : start + 25]]
+        dynamodb.batch_write_item(RequestItems={table_name: requests})
+    dynamodb.update_item(
+        TableName=table_name,
+        Key={"PK": {"S": partition}, "SK": {"S": keys.META}},
+        UpdateExpression="SET messageCount = :count",
+        ExpressionAttributeValues={":count": {"N": str(2 * turns)}},
+    )
+
+
+def _copy_turn(written: Any, first: Turn, turn: Turn) -> Iterator[Any]:
+    text = json.dumps(written).replace(first.ulid, turn.ulid)
+    yield from json.loads(text.replace(keys.reply_ulid(first.ulid), keys.reply_ulid(turn.ulid)))
+
+
 @pytest.mark.parametrize("messages", [2, 1000])
-def test_a_turn_costs_the_same_however_long_the_conversation_is(opened: Store, messages: int) -> None:
+def test_a_turn_costs_the_same_however_long_the_conversation_is(
+    opened: Store, dynamodb: "DynamoDBClient", table_name: str, messages: int
+) -> None:
     turns = messages // 2
-    for number in range(turns):
-        Turn(number=number).play(opened)
+    hold_turns(opened, dynamodb, table_name, turns)
     with Meter() as meter:
         answer(opened, Turn(number=turns))
     assert meter.requests == 7 < MOST_REQUESTS
@@ -55,18 +93,18 @@ def test_a_turn_costs_the_same_however_long_the_conversation_is(opened: Store, m
     assert conversation.message_count == messages + 2
 
 
-def test_a_long_conversation_is_not_read_to_its_beginning(opened: Store) -> None:
-    for number in range(30):
-        Turn(number=number).play(opened)
+def test_a_long_conversation_is_not_read_to_its_beginning(
+    opened: Store, dynamodb: "DynamoDBClient", table_name: str
+) -> None:
+    hold_turns(opened, dynamodb, table_name, 30)
     last = Turn(number=30)
     claim = last.claim(opened)
     with Meter() as meter:
         history = opened.history(claim, limit=20, before=last.question_id)
     assert meter.requests == 1
     assert meter.read_units <= 5
-    assert [message.id for message in history] == [
-        message_id for number in range(20, 30) for message_id in (Turn(number=number).question_id, Turn(number=number).reply_id)
-    ]
+    latest = [Turn(number=number) for number in range(20, 30)]
+    assert [message.id for message in history] == [id_ for turn in latest for id_ in (turn.question_id, turn.reply_id)]
 
 
 def test_a_claim_leaves_the_indexes_of_a_known_conversation_alone(opened: Store) -> None:
@@ -77,8 +115,6 @@ def test_a_claim_leaves_the_indexes_of_a_known_conversation_alone(opened: Store)
 
 
 def test_an_input_is_written_once_per_process(opened: Store) -> None:
-    from tests.integration.store.turns import INPUT
-
     opened.save_input(COMPANY, INPUT)
     with Meter() as meter:
         sha256 = opened.save_input(COMPANY, INPUT)

@@ -18,16 +18,14 @@ from core.models import (
 )
 from core.store import Claim, Opening, Store, keys
 
-COMPANY = "cmp_01JB0000000000000000000001"
-OTHER_COMPANY = "cmp_01JB0000000000000000000002"
+COMPANY = "acme-industries"
+OTHER_COMPANY = "umbrella-trading"
 USER = "usr_01JB0000000000000000000003"
 CONVERSATION = "cnv_01JB0000000000000000000004"
 START = datetime(2026, 11, 3, 9, 30, 15, 250_000, tzinfo=UTC)
 LEASE = timedelta(minutes=5)
 SHA256 = "0123456789abcdef" * 4
-ADDRESS = Address(
-    platform="slack", workspace_id="T0123456789", channel_id="C0123456789", thread_id="1762162215.250000"
-)
+ADDRESS = Address(platform="slack", workspace_id="T0123456789", channel_id="C0123456789", thread_id="1762162215.250000")
 OPENING = Opening(
     user_id=USER,
     title="Could you tell me how many days of leave I have left this year, and who a",

@@ -2,8 +2,10 @@
 
 import json
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import repeat
 
 import pytest
 
@@ -119,12 +121,12 @@ def test_more_text_than_an_answer_can_be_ends_the_call(answering: Answers) -> No
 
 
 def test_an_event_without_an_end_ends_the_call(answering: Answers) -> None:
-    model, _ = answering(Scripted(pieces=(b"data: " + b"x" * 65_536 for _ in range(300))))
+    model, _ = answering(Scripted(pieces=repeat(b"data: " + b"x" * 65_536)))
     assert fail(model).code == "model-flood"
 
 
 def test_data_lines_without_an_end_end_the_call(answering: Answers) -> None:
-    model, _ = answering(Scripted(pieces=(b"data: " + b"x" * 65_536 + b"\n" for _ in range(300))))
+    model, _ = answering(Scripted(pieces=repeat(b"data: " + b"x" * 65_536 + b"\n")))
     assert fail(model).code == "model-flood"
 
 
@@ -213,6 +215,17 @@ def test_spent_money_is_told_by_the_error_type_whatever_the_code(answering: Answ
 def test_details_that_are_no_codes_are_not_shown(answering: Answers) -> None:
     model, _ = answering(error(400, code="the prompt was: secret plans", param="messages[0]"))
     assert fail(model).message == "the model API refuses the request (HTTP 400, parameter messages[0])"
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+def test_what_the_vendor_quotes_stays_out_of_the_error(answering: Answers, status: int) -> None:
+    quoting = error(status, message="Incorrect key sk-123. You asked: the merger is on Friday", code="x")
+    within = {"error": {"message": "You asked: the merger is on Friday", "code": "sk-123 merger"}}
+    for answer in (quoting, b"data: " + json.dumps(within).encode() + b"\n\n", b"data: the merger\n\n"):
+        model, _ = answering(answer, answer)
+        shown = "".join(traceback.format_exception(fail(model)))
+        assert "merger" not in shown
+        assert "sk-123" not in shown
 
 
 def test_an_error_page_of_a_proxy_is_an_error_like_any_other(answering: Answers) -> None:

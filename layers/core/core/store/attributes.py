@@ -1,7 +1,7 @@
 """How PynamoDB stores what it has no attribute for: times, exact numbers, lists and maps of plain values."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,20 @@ class TimeAttribute(Attribute[datetime]):
     def deserialize(self, value: str) -> datetime:
         """The time."""
         return datetime.fromisoformat(value)
+
+
+class InstantAttribute(Attribute[datetime]):
+    """A time as milliseconds since 1970: a third of the bytes, where people do not look and every turn writes."""
+
+    attr_type = "N"
+
+    def serialize(self, value: datetime) -> str:
+        """The stored form."""
+        return str(round(value.timestamp() * 1000))
+
+    def deserialize(self, value: str) -> datetime:
+        """The time."""
+        return datetime.fromtimestamp(int(value) / 1000, UTC)
 
 
 class DecimalAttribute(Attribute[Decimal]):

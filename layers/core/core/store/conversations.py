@@ -12,6 +12,7 @@ from core.store.claims import Opening
 from core.store.items import ConversationItem as Item
 from core.store.table import Change
 
+_TITLE_BYTES = 80
 _RUNNING = (ConversationStatus.IN_PROGRESS, ConversationStatus.STREAMING)
 
 
@@ -61,7 +62,7 @@ def _opening_actions(company_id: str, conversation_id: str, opening: Opening, no
         (Item.id, conversation_id),
         (Item.user_id, opening.user_id),
         (Item.user_company_id, company_id),
-        (Item.title, opening.title),
+        (Item.title, _shorten(opening.title)),
         (Item.entity_type, opening.entity_type),
         (Item.session_id, opening.session_id),
         (Item.conversation_source, address.platform),
@@ -80,6 +81,11 @@ def _opening_actions(company_id: str, conversation_id: str, opening: Opening, no
         Item.address.set(Item.address | place),
         Item.created_at.set(Item.created_at | now),
     ]
+
+
+def _shorten(title: str) -> str:
+    """As much of a title as every turn can afford to write again, whole characters."""
+    return title.encode("utf-8", "replace")[:_TITLE_BYTES].decode("utf-8", "ignore")
 
 
 def renew(lease: timedelta, now: datetime) -> Sequence[Action]:

@@ -16,6 +16,7 @@ from core.store.attributes import (
     DecimalAttribute,
     DocumentAttribute,
     DocumentsAttribute,
+    InstantAttribute,
     TextsAttribute,
     TimeAttribute,
 )
@@ -224,7 +225,7 @@ class ConversationItem(Item):
     streaming_task_id = _text("streamingTaskId")
     outgoing_ids = _texts("outgoingIds")
     fencing_token = _number("fencingToken")
-    lease_until = _time("leaseUntil")
+    lease_until = InstantAttribute(null=True, attr_name="leaseUntil")
     created_at = _time("createdAt")
     updated_at = _time("updatedAt")
 

@@ -241,7 +241,7 @@ class _NoNetwork(Http):
         super().__init__()
         self.asked: list[str] = []
 
-    def request(self, method: str, url: str, **_: object) -> Answer:  # type: ignore[override]  # no option matters here
+    def request(self, method: str, url: str, **_: object) -> Answer:
         self.asked.append(url)
         raise RetryableError("unreachable", f"no network for {method}")
 

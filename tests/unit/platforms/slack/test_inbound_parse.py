@@ -205,7 +205,7 @@ def test_files_come_along_where_slack_keeps_them() -> None:
 
 
 def test_file_without_words_is_a_message() -> None:
-    file = {"id": "F1", "name": "a.csv", "url_private": "https://files.slack.com/a"}
+    file: _Changes = {"id": "F1", "name": "a.csv", "url_private": "https://files.slack.com/a"}
     assert len(_only(_parse(payloads.file_share("", [file]))).files) == 1
 
 
@@ -229,7 +229,7 @@ def test_files_of_wrong_shapes_are_left_out_and_the_others_counted() -> None:
         (b"\xff\xfe{}", 400),
         (b"\xef\xbb\xbf{}", 400),
         (b'{"type": "event_callback", "event": NaN}', 400),
-        (b'{"type": "event_callback", "type": "url_verification"}', 400),
+        (b'{"type": "event_callback", "type": "url_verification", "challenge": "c"}', 400),
         (b'{"type": "event_callback"} {}', 400),
         (b'{"a":' * 200_000, 400),
         (b"[" * 100_000, 400),

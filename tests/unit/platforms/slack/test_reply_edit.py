@@ -8,7 +8,7 @@ from local.fake_slack import DEMO, FailureMode
 from local.fake_slack.arguments import Arguments
 from local.fake_slack.chat import message_json
 from local.fake_slack.methods import METHODS, Method
-from local.fake_slack.state import App, SlackState
+from local.fake_slack.state import App, SlackState, User
 from tests.unit.platforms.slack.stage import DiedError, Stage
 
 _NOT_OFFERED = [
@@ -59,7 +59,7 @@ def test_long_answer_takes_several_messages_and_edits_only_the_last(stage: Stage
     ids = reply.finish(text)
     messages = stage.answers(question)
     assert ids == tuple(message.ts for message in messages)
-    assert len(messages) == 4
+    assert len(messages) == 5
     shown = "\n".join(message.text.strip("\n") for message in messages)
     assert shown == text.strip().replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     edited = [str(call.arguments["ts"]) for call in stage.slack.calls_to("chat.update")]
@@ -272,18 +272,23 @@ def test_finish_of_a_resumed_answer_repeats_without_change(stage: Stage) -> None
 
 
 def test_search_takes_no_other_answer_and_no_other_bot(stage: Stage) -> None:
+    stage.slack.add_user(User("U0OTHERBOT", DEMO.team_id, None, "other", is_bot=True))
     root = stage.ask()
     earlier = stage.reply(root).finish("Answer to the first question")
     question = stage.ask("And then?", thread_ts=root)
     later_question = stage.ask("And more?", thread_ts=root)
     stage.reply(later_question, thread=root).finish("Answer to the third question")
-    unsaid = stage.slack.post_as(DEMO.bot_user_id, "A notice", channel=DEMO.channel_id, thread_ts=root).ts
-    reply = stage.reply(question, thread=root, search_from=question, answered=[*earlier, unsaid])
+    unfinished = stage.reply(stage.ask("And last?", thread_ts=root), thread=root)
+    unfinished.append("Answer to the fourth question")  # a stream does not say which question it answers
+    stage.slack.post_as("U0OTHERBOT", "Another bot", channel=DEMO.channel_id, thread_ts=root)
+    answered = [*earlier, *unfinished.outgoing_ids]
+    reply = stage.reply(question, thread=root, search_from=question, answered=answered)
     reply.finish("Answer to the second question")
+    assert stage.slack.calls_to("chat.update") == []
     assert [message.text for message in stage.answers(root)] == [
         "Answer to the first question",
         "Answer to the third question",
-        "A notice",
+        "Answer to the fourth question",
         "Answer to the second question",
     ]
 

@@ -256,10 +256,11 @@ def test_token_revoked_while_streaming_is_said_at_the_end_and_not_asked_about_ag
     reply = stage.reply(question)
     reply.append("One ")
     stage.slack.refuse_token(DEMO.bot_token)
-    stage.speak(reply, ["two ", "three ", "four "], every=5)
-    assert len(stage.slack.calls) <= 3
+    stage.clock.pass_by(5)
+    text = "One " + stage.speak(reply, ["two ", "three ", "four ", "five "], every=5)
+    assert len(stage.slack.calls) == 2
     with pytest.raises(PermanentError) as caught:
-        reply.finish("One two three four")
+        reply.finish(text)
     assert caught.value.code == "installation-revoked"
 
 

@@ -33,9 +33,9 @@ _CHANNEL_UNAVAILABLE = frozenset(
     }
 )
 _RATE_LIMITED = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
-# Slack says of the first two that some of the work may have been done.
-_OUTCOME_UNKNOWN = frozenset({"internal_error", "fatal_error"})
-_TEMPORARY = frozenset({"service_unavailable", "request_timeout", "team_added_to_org", "org_login_required"})
+# Slack says of these that some of the work may have been done, or does not say.
+_OUTCOME_UNKNOWN = frozenset({"internal_error", "fatal_error", "service_unavailable"})
+_TEMPORARY = frozenset({"request_timeout", "team_added_to_org", "org_login_required"})
 
 type Json = dict[str, object]
 

@@ -112,11 +112,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity are not JSON
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+
+
 def _read_json(body: bytes) -> _Json:
     if len(body) > _MAX_BODY_BYTES:
         raise RequestRejectedError("too-large", "the request is longer than any event of Slack's", status=413)
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        value = _DECODER.decode(body.decode())
     except (ValueError, RecursionError):
         value = None  # the decoder's error would quote the body
     if not isinstance(value, dict):

@@ -153,8 +153,6 @@ class SlackReply:
         count = self._deliver(text)
         self._remove_after(count)
 
-    # What is not known.
-
     def _look(self) -> None:
         """Take over messages that an earlier try posted without anybody having written down their ids."""
         if not self._must_look:
@@ -184,8 +182,6 @@ class SlackReply:
             raise
         self._messages.append(_Message(message_id, shown))
         return message_id
-
-    # The stream.
 
     def _stream_on(self) -> None:
         """Bring the stream up to date, going on in a new message as often as it takes."""
@@ -263,8 +259,6 @@ class SlackReply:
             self._stream = None
         elif not self._messages:
             self._use_text()  # a Slack that offers no streams may know no Markdown either
-
-    # Messages that are posted and edited.
 
     def _deliver(self, text: str) -> int:
         """Make the messages say `text`; how many it takes. What stood behind them is left alone."""
