@@ -1,7 +1,7 @@
 """One side of the comparison: imports one `app.py` and calls its handler for as long as it is told.
 
 `python benchmarks/side.py <folder>` is told by lines of JSON on standard input: `{"events": [...], "seconds": 1.0}` is
-one round, answered with the latency of each request. What the handler prints goes nowhere, as fast as it can.
+one round, answered with each request's latency and the CPU time of them all. What the handler prints goes nowhere, as fast as it can.
 """
 
 import gc
@@ -11,7 +11,14 @@ import sys
 import time
 from importlib import import_module
 from itertools import cycle
-from typing import Any
+from typing import Any, TypedDict
+
+
+class Round(TypedDict):
+    """What one round took, in seconds."""
+
+    latencies: list[float]
+    cpu: float
 
 
 class Context:
@@ -40,8 +47,9 @@ def main() -> None:
         print(json.dumps(_run(handler, context, told["events"], told["seconds"])), file=results, flush=True)
 
 
-def _run(handler: Any, context: Context, events: list[dict[str, Any]], seconds: float) -> list[float]:
+def _run(handler: Any, context: Context, events: list[dict[str, Any]], seconds: float) -> Round:
     gc.collect()
+    cpu = time.process_time()
     latencies: list[float] = []
     end = time.perf_counter() + seconds
     for event in cycle(events):
@@ -54,7 +62,7 @@ def _run(handler: Any, context: Context, events: list[dict[str, Any]], seconds: 
         latencies.append(finished - started)
         if finished >= end:
             break
-    return latencies
+    return {"latencies": latencies, "cpu": time.process_time() - cpu}
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ from rich.table import Table
 _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parent
 sys.path.insert(0, str(_ROOT))
-from benchmarks.stub import SECRET  # noqa: E402 - found from the project's root, however this file is started
+from benchmarks.side import Round  # noqa: E402 - found from the project's root, however this file is started
+from benchmarks.stub import SECRET  # noqa: E402
 
 _SIDES = {"parley": _ROOT / "functions" / "slack_webhook", "slack_bolt": _HERE / "bolt_webhook"}
 _EVENT = _ROOT / "events" / "slack" / "app_mention.json"
@@ -162,8 +163,8 @@ class _Side:
         assert self._process.stdin  # noqa: S101 - a pipe was asked for
         stack.callback(self._process.stdin.close)
 
-    def run(self, seconds: float) -> list[float]:
-        """The latency of each request of one round."""
+    def run(self, seconds: float) -> Round:
+        """One round."""
         assert self._process.stdin  # noqa: S101 - both pipes were asked for
         assert self._process.stdout  # noqa: S101
         print(json.dumps({"events": _signed_events(_VARIANTS), "seconds": seconds}), file=self._process.stdin)
@@ -171,38 +172,35 @@ class _Side:
         answer = self._process.stdout.readline()
         if not answer:
             sys.exit("a side ended; its message is above")
-        latencies: list[float] = json.loads(answer)
-        return latencies
+        taken: Round = json.loads(answer)
+        return taken
 
 
 def _warm_table(port: int, rounds: int, seconds: float) -> tuple[Table, float]:
     """Both sides' speed once warm, and ours over theirs."""
     rates: dict[str, list[float]] = {side: [] for side in _SIDES}
     latencies: dict[str, list[float]] = {side: [] for side in _SIDES}
+    cpu: dict[str, list[float]] = {side: [] for side in _SIDES}
     handled = 0
     with ExitStack() as stack:
         sides = {side: _Side(folder, port, stack) for side, folder in _SIDES.items()}
         for number in range(rounds + 1):
             for side, process in sides.items():
                 taken = process.run(seconds)
-                handled += len(taken)
+                handled += len(taken["latencies"])
                 if number:  # the first round warms up
-                    rates[side].append(len(taken) / sum(taken))
-                    latencies[side] += taken
+                    rates[side].append(len(taken["latencies"]) / sum(taken["latencies"]))
+                    latencies[side] += taken["latencies"]
+                    cpu[side].append(taken["cpu"] / len(taken["latencies"]))
         _check_sent(port, handled)
     table = Table(title=f"Warm, {rounds} rounds of {seconds:g} s each in turns")
-    for heading in ("", "requests/s (median)", "slowest to fastest round", "p50 ms", "p99 ms"):
+    for heading in ("", "requests/s (median)", "slowest to fastest round", "p50 ms", "p99 ms", "CPU ms"):
         table.add_column(heading, justify="right" if heading else "left")
     for side in _SIDES:
         percentiles = quantiles(latencies[side], n=100)
         spread = f"{min(rates[side]):,.0f} to {max(rates[side]):,.0f}"
-        table.add_row(
-            side,
-            f"{median(rates[side]):,.0f}",
-            spread,
-            f"{percentiles[49] * 1000:.2f}",
-            f"{percentiles[98] * 1000:.2f}",
-        )
+        milliseconds = [f"{value * 1000:.2f}" for value in (percentiles[49], percentiles[98], median(cpu[side]))]
+        table.add_row(side, f"{median(rates[side]):,.0f}", spread, *milliseconds)
     ours, theirs = (median(rates[side]) for side in _SIDES)
     return table, ours / theirs
 

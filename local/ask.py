@@ -255,7 +255,7 @@ def _ask_elsewhere(stack: Stack, http: urllib3.PoolManager, demo: Demo, *, text:
 def _print_next(thread_ts: str, who: str) -> None:
     as_who = f" AS={json.dumps(who, ensure_ascii=False)}" if who else ""
     print(f'\nthread {thread_ts}\n  go on:  make ask THREAD={thread_ts}{as_who} TEXT="…"')
-    print(f"  stored: make ops ARGS=\"conversations show --thread {thread_ts}\"")
+    print(f'  stored: make ops ARGS="conversations show --thread {thread_ts}"')
 
 
 def _read_arguments(arguments: list[str] | None) -> argparse.Namespace:

@@ -191,7 +191,7 @@ def add_installation(
     _check_platform(platform)
     _check_external_id(workspace, "--workspace")
     operations = open_stack(context)
-    company_id = operations.company(company).id
+    company_id, now = operations.company(company).id, operations.clock()
     bot = {"botUserId": bot_user_id} | ({"botId": bot_id} if bot_id else {})
     there = _find_own_installation(operations, company_id, platform, workspace)
     if there:
@@ -204,7 +204,6 @@ def add_installation(
     show.say(f"token stored in secret {secret_name}; running functions take it within five minutes")
     if there:
         return
-    now = operations.clock()
     installation = Installation(
         id=f"ins_{secrets.token_hex(13)}",
         company_id=company_id,

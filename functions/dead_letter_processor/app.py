@@ -1,6 +1,5 @@
 """Door: MessagesDeadLetterQueue. Marks what could not be answered as FAILED and tells the person."""
 
-import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -25,14 +24,7 @@ give_up_messages = partial(
     handle=partial(
         give_up,
         store=Store(settings.table_name, bucket_name=settings.bucket_name),
-        connect=partial(
-            connect,
-            read_secret=Secrets().read,
-            base_urls=settings.platform_base_urls,
-            http=Http(),
-            monotonic=time.monotonic,
-            sleep=time.sleep,
-        ),
+        connect=partial(connect, read_secret=Secrets().read, base_urls=settings.platform_base_urls, http=Http()),
         clock=partial(datetime.now, UTC),
     ),
     client=create_sqs_client(),

@@ -1,16 +1,14 @@
 """Door: MessagesQueue. Answers each queued message once, in the order of its conversation."""
 
-import secrets
-import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from agent.model import OpenAIModel
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from agent.answer import Collaborators, answer
 from agent.entries import default_settings
+from agent.model import OpenAIModel
 from agent.people import People
 from core.events import MessageReceived
 from core.http import Http
@@ -24,29 +22,16 @@ settings = ProcessorSettings.from_env()
 clock = partial(datetime.now, UTC)
 read_secret = Secrets().read
 store = Store(settings.table_name, bucket_name=settings.bucket_name)
-model = OpenAIModel(
-    api_key=partial(read_secret, settings.openai_api_key_secret_name), base_url=str(settings.openai_base_url)
-)
+read_key = partial(read_secret, settings.openai_api_key_secret_name)
 
 # Built once per cold start; every collaborator of the use case is named here and nowhere else.
 collaborators = Collaborators(
     store=store,
-    people=People(store.directory, clock=clock, monotonic=time.monotonic),
-    model=model,
-    connect=partial(
-        connect,
-        read_secret=read_secret,
-        base_urls=settings.platform_base_urls,
-        http=Http(),
-        monotonic=time.monotonic,
-        sleep=time.sleep,
-    ),
-    default_settings=default_settings(
-        model=settings.openai_model, api_kind=settings.openai_api_kind, created_at=clock()
-    ),
+    people=People(store.directory, clock=clock),
+    model=OpenAIModel.prewarmed(api_key=read_key, base_url=str(settings.openai_base_url)),
+    connect=partial(connect, read_secret=read_secret, base_urls=settings.platform_base_urls, http=Http()),
+    default_settings=default_settings(settings.openai_model, settings.openai_api_kind, created_at=clock()),
     clock=clock,
-    monotonic=time.monotonic,
-    new_id=lambda word: f"{word}_{secrets.token_hex(13)}",
 )
 answer_messages = partial(
     consume,

@@ -6,6 +6,7 @@ answer is delivered again and never bought a second time, a platform message tha
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,8 +54,8 @@ class Collaborators:
     connect: Callable[[Installation], Outbound]
     default_settings: Settings
     clock: Callable[[], datetime]
-    monotonic: Callable[[], float]
-    new_id: Callable[[str], str]
+    monotonic: Callable[[], float] = time.monotonic
+    new_id: Callable[[str], str] = keys.new_id
 
 
 def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators) -> None:

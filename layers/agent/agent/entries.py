@@ -36,7 +36,7 @@ class Answered:
     duration_ms: int
 
 
-def default_settings(*, model: str, api_kind: ApiKind, created_at: datetime) -> Settings:
+def default_settings(model: str, api_kind: ApiKind, *, created_at: datetime) -> Settings:
     """The AI configuration of a company that has none of its own: the deployed model and the prompt in this room."""
     return Settings(
         id="default",

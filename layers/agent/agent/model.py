@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from agent.model_errors import ModelFault, ModelTimeoutError, read_retry_after
 from agent.model_requests import Dialect
@@ -49,6 +49,13 @@ class OpenAIModel:
         self._dialect = Dialect(base_url)
         self._lock = threading.Lock()
         self._client: openai.OpenAI | None = None
+
+    @classmethod
+    def prewarmed(cls, *, api_key: Callable[[], str], base_url: str) -> Self:
+        """A model whose vendor package is imported and whose client is built during the cold start."""
+        model = cls(api_key=api_key, base_url=base_url)
+        model.prewarm()
+        return model
 
     def prewarm(self) -> None:
         """Import the vendor's package and build its client now, while nobody waits."""

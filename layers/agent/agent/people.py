@@ -25,7 +25,9 @@ class Refusal:
 class People:
     """The directory as a turn needs it, each entry kept in memory for a minute. Safe to share between threads."""
 
-    def __init__(self, directory: Directory, *, clock: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, directory: Directory, *, clock: Callable[[], datetime], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._directory = directory
         self._clock = clock
         self._kept = _Kept(monotonic)

@@ -117,39 +117,48 @@ def consume[T: BaseModel](
     queue, and what follows it goes on.
     """
     batch = _Batch(event["Records"], client=client, queue_url=queue_url)
-    with batch.kept_invisible():
 
-        def work(group: list[dict[str, Any]]) -> None:
-            for position, record in enumerate(group):
-                attempt = int(record["attributes"].get("ApproximateReceiveCount", "1"))
-                is_last = attempt >= max_receive_count
-                try:
-                    message = contract.model_validate_json(record["body"])
-                    handle(
-                        Delivery(
-                            message=message,
-                            attempt=attempt,
-                            is_last_attempt=is_last,
-                            remaining=lambda: context.get_remaining_time_in_millis() / 1000,
-                        )
-                    )
-                # Whatever goes wrong with one message must not take its batch down.
-                except Exception as exc:  # noqa: BLE001
-                    wait = _wait_after(exc, attempt, record["messageId"])
-                    if is_last:
-                        batch.give_back([record], timedelta(0))
-                        continue
-                    batch.give_back(group[position:], wait)
-                    return
-                batch.done(record)
+    def attempt_one(record: dict[str, Any], attempt: int) -> None:
+        delivery = Delivery(
+            message=contract.model_validate_json(record["body"]),
+            attempt=attempt,
+            is_last_attempt=attempt >= max_receive_count,
+            remaining=lambda: context.get_remaining_time_in_millis() / 1000,
+        )
+        handle(delivery)
 
-        groups = _by_group(event["Records"])
-        with ThreadPoolExecutor(max_workers=len(groups) or 1, thread_name_prefix="group") as threads:
-            running = [threads.submit(work, group) for group in groups]
-        for group_run in running:  # all have ended: what kills one group does not take the others with it
-            group_run.result()
+    groups = _by_group(event["Records"])
+    with (
+        batch.kept_invisible(),
+        ThreadPoolExecutor(max_workers=len(groups) or 1, thread_name_prefix="group") as threads,
+    ):
+        running = [threads.submit(_work, group, attempt_one, batch, max_receive_count) for group in groups]
+    for group_run in running:  # all have ended: what kills one group does not take the others with it
+        group_run.result()
     metrics.flush()
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in batch.given_back]}
+
+
+def _work(
+    group: list[dict[str, Any]],
+    attempt_one: Callable[[dict[str, Any], int], None],
+    batch: "_Batch",
+    max_receive_count: int,
+) -> None:
+    """Work on the messages of one group in order, up to the first that has to be given back."""
+    for position, record in enumerate(group):
+        attempt = int(record["attributes"].get("ApproximateReceiveCount", "1"))
+        try:
+            attempt_one(record, attempt)
+        # Whatever goes wrong with one message must not take its batch down.
+        except Exception as exc:  # noqa: BLE001
+            wait = _wait_after(exc, attempt, record["messageId"])
+            if attempt < max_receive_count:
+                batch.give_back(group[position:], wait)
+                return
+            batch.give_back([record], timedelta(0))
+        else:
+            batch.done(record)
 
 
 def _by_group(records: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:

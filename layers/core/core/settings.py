@@ -50,7 +50,6 @@ class FunctionSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     stage: Name = "local"
-    aws_endpoint_url: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:

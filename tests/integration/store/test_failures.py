@@ -1,6 +1,8 @@
 """Turns that end badly: failed by their worker, or by the dead-letter processor; and what the table itself refuses."""
 
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
@@ -165,3 +167,31 @@ def test_a_read_is_translated_like_a_write(store: Store) -> None:
         pytest.raises(RetryableError, match="ThrottlingException"),
     ):
         store.list_messages(COMPANY, CONVERSATION)
+
+
+def test_the_table_is_looked_for_where_it_is_said_to_be(cloud: None) -> None:
+    asked: list[str] = []
+
+    class Table(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.headers["X-Amz-Target"])
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Table)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        store = Store("elsewhere", bucket_name="b", endpoint_url=f"http://127.0.0.1:{server.server_port}")
+        assert store.get_conversation(COMPANY, CONVERSATION) is None
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert asked == ["DynamoDB_20120810.GetItem"]

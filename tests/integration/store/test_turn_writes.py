@@ -136,9 +136,10 @@ def test_a_question_that_has_its_reply_gets_no_second_one(store: Store) -> None:
     turn = Turn()
     turn.play(store)
     claim = turn.claim(store)
-    other = Turn(answer="Something else.")
+    task_of_its_own = turn.after().completed(turn.after().task())
+    other = turn.reply().model_copy(update={"llm_parsed_output": "Something else."})
     with pytest.raises(ClaimLostError):
-        other.commit(store, claim, other.task())
+        store.commit_reply(claim, other, task_of_its_own, now=turn.now)
     assert store.find_reply(COMPANY, turn.question_id) == turn.reply()
     assert store.month_usage(COMPANY, "2026-11")[0].messages == 1
 

@@ -108,6 +108,7 @@ def test_everything_missing_empty_or_invalid_is_named_together_and_nothing_shown
     names = "BUCKET_NAME, MAX_RECEIVE_COUNT, OPENAI_API_KIND, OPENAI_BASE_URL, OPENAI_MODEL, TABLE_NAME"
     assert raised.value.message.endswith(f": {names}")
     assert _TOKEN not in str(raised.value)
+    assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__
 
 

@@ -48,7 +48,7 @@ class TinyPlatform:
         if self.failure and request.headers["fail-at"] == "parse":
             raise self.failure
         try:
-            value = json.loads(request.body)
+            value = json.loads(request.body.decode())
         except (ValueError, RecursionError):
             raise RequestRejectedError("malformed", "the body is not JSON", status=400) from None
         if isinstance(value, dict):
@@ -222,11 +222,16 @@ def test_a_body_that_is_too_large_is_refused_before_anything_reads_it(body: str,
 @pytest.mark.parametrize("encoded", [False, True])
 def test_a_body_at_the_limit_is_read(encoded: bool) -> None:
     platform = TinyPlatform()
-    body = b'["' + b"x" * (_LIMIT - 4) + b'"]'
+    body = b'{"x":"' + b"x" * (_LIMIT - 8) + b'"}'
 
-    _take(_event(_encoded(body) if encoded else body.decode(), encoded=encoded), platform)
+    status, _ = _take(_event(_encoded(body) if encoded else body.decode(), encoded=encoded), platform)
 
+    assert status == 200
     assert platform.requests[0].body == body
+
+
+def test_half_a_surrogate_pair_is_malformed_and_no_fault_of_ours() -> None:
+    assert _take(_event('["\ud800"]'), TinyPlatform())[0] == 400
 
 
 @pytest.mark.parametrize("body", [None, ""])

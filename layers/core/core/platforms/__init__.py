@@ -5,6 +5,7 @@ Adding one is adding a folder `<name>/` with `inbound.py` (`build(...) -> Inboun
 """
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -180,8 +181,8 @@ def connect(
     read_secret: Callable[[str], str],
     base_urls: Mapping[str, str],
     http: Http,
-    monotonic: Callable[[], float],
-    sleep: Callable[[float], None],
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Outbound:
     """The adapter of the installation's platform, found by the folder's name and bound to the installation.
 

@@ -27,6 +27,7 @@ part can reach into its neighbour.
 import hashlib
 import json
 import re
+import secrets
 import unicodedata
 from datetime import date, datetime
 
@@ -273,3 +274,8 @@ def month_counter_key(company_id: str, day: date, conversation_id: str) -> Key:
     """The shard of the company's month that a conversation counts into."""
     shard = hashlib.sha256(conversation_id.encode()).digest()[0] % COUNTER_SHARDS
     return usage_partition(company_id, day), f"{MONTH_SHARDS}{shard:02}"
+
+
+def new_id(word: str) -> str:
+    """An opaque id that nobody can guess: `word`, an underscore and 26 characters."""
+    return f"{word}_{secrets.token_hex(13)}"
