@@ -1,7 +1,8 @@
 """One side of the comparison: imports one `app.py` and calls its handler for as long as it is told.
 
 `python benchmarks/side.py <folder>` is told by lines of JSON on standard input: `{"events": [...], "seconds": 1.0}` is
-one round, answered with each request's latency and the CPU time of them all. What the handler prints goes nowhere, as fast as it can.
+one round, answered with each request's latency and the CPU time of them all. What the handler prints goes to the null
+device.
 """
 
 import gc

@@ -58,6 +58,7 @@ def main() -> None:
     console = Console(width=110, highlight=False)
     versions = ", ".join(f"{name} {version(name)}" for name in ("slack-bolt", "boto3", "pydantic"))
     console.print(f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} CPUs, {versions}")
+    console.print(f"Load of the machine before the run: {os.getloadavg()[0]:.1f}; above 0.5 the numbers are noise")
     with _stub() as port:
         console.print(_cold_table(port, told.starts))
         table, ratio = _warm_table(port, told.rounds, told.seconds)

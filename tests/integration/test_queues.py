@@ -4,184 +4,31 @@ import io
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.client import BaseClient
 from botocore.config import Config
 from moto import mock_aws
 
 from core import queues
 from core.errors import PermanentError, RetryableError
 from core.events import MessageReceived
-from core.models import Address
 from core.queues import Delivery, consume, publish
 from core.telemetry import logger
+from tests.integration.lane import PATIENCE, TRIES, Invocation, Lane, Record, Wire, make_message, read_event
+from tests.integration.lane import __file__ as lane_file
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
-type Handle = Callable[[Delivery[MessageReceived]], None]
-
-_NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 _SECRET = "the text of a person"
-_TRIES = 3
-_SEND = "_make_api_call"  # what every request of every client goes through
-_PATIENCE = 10.0  # seconds until a test that waits for another thread gives up
 
 
 class KilledError(BaseException):
     """What ends a function in the middle of its work."""
-
-
-class Invocation:
-    """Lambda's context, with time that passes where the test says so."""
-
-    def __init__(self) -> None:
-        self.milliseconds = 300_000
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.milliseconds
-
-
-@dataclass
-class Wire:
-    """The requests that reached SQS, in the order in which they took effect.
-
-    SQS is atomic per request and moto is not, so that one request goes through at a time. `hold` is called before.
-    """
-
-    requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    hold: Callable[[str, dict[str, Any]], None] = lambda _operation, _parameters: None
-    changed: threading.Condition = field(default_factory=threading.Condition)
-
-    @contextmanager
-    def tapped(self) -> Iterator[None]:
-        send = getattr(BaseClient, _SEND)
-
-        def send_recorded(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
-            if client.meta.service_model.service_name != "sqs":
-                return send(client, operation, parameters)
-            self.hold(operation, parameters)
-            with self.changed:
-                answer = send(client, operation, parameters)
-                self.requests.append((operation, parameters))
-                self.changed.notify_all()
-            return answer
-
-        setattr(BaseClient, _SEND, send_recorded)
-        try:
-            yield
-        finally:
-            setattr(BaseClient, _SEND, send)
-
-    def until(self, is_so: Callable[[], bool]) -> bool:
-        with self.changed:
-            return self.changed.wait_for(is_so, _PATIENCE)
-
-    @property
-    def waits(self) -> list[tuple[int, int]]:
-        """Each change of visibility: how many messages, and for how many seconds."""
-        entries = [sent["Entries"] for operation, sent in self.requests if operation.startswith("ChangeMessage")]
-        return [(len(batch), batch[0]["VisibilityTimeout"]) for batch in entries]
-
-    @property
-    def removed(self) -> list[str]:
-        """Receipt handles of the messages that were removed."""
-        return [sent["ReceiptHandle"] for operation, sent in self.requests if operation == "DeleteMessage"]
-
-
-@dataclass
-class Lane:
-    """A FIFO queue with its dead-letter queue, and the event source between it and `consume`."""
-
-    client: "SQSClient"
-    url: str
-    dead_letters_url: str
-    wire: Wire
-
-    def publish(self, *texts: str, conversation: str = "C1") -> None:
-        for text in texts:
-            self.publish_message(_message(text, conversation=conversation))
-
-    def publish_message(self, message: MessageReceived) -> None:
-        publish(message, client=self.client, queue_url=self.url, trace_header=lambda: None)
-
-    def put(self, body: str, *, conversation: str = "C1") -> None:
-        """Put what is no message of ours on the queue."""
-        group = _message("", conversation=conversation).group_id
-        self.client.send_message(
-            QueueUrl=self.url, MessageBody=body, MessageGroupId=group, MessageDeduplicationId=f"{hash(body)}"
-        )
-
-    def receive(self) -> dict[str, Any]:
-        return _event(self.client, self.url)
-
-    def consume(self, handle: Handle, *, event: dict[str, Any] | None = None, client: "SQSClient | None" = None) -> int:
-        """One invocation, which removes what was not given back, as Lambda does; returns how many were given back."""
-        taken = event or self.receive()
-        response = consume(
-            taken,
-            Invocation(),
-            contract=MessageReceived,
-            handle=handle,
-            client=client or self.client,
-            queue_url=self.url,
-            max_receive_count=_TRIES,
-        )
-        failed = [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
-        known = [record["messageId"] for record in taken["Records"]]
-        assert sorted(failed) == sorted(set(failed) & set(known))
-        for record in taken["Records"]:
-            if record["messageId"] not in failed:
-                self.client.delete_message(QueueUrl=self.url, ReceiptHandle=record["receiptHandle"])
-        return len(failed)
-
-    def count(self) -> int:
-        """Messages on the queue, in work or not."""
-        return _count(self.client, self.url)
-
-
-def _message(text: str, *, conversation: str = "C1", is_addressed: bool = True) -> MessageReceived:
-    return MessageReceived(
-        address=Address(platform="slack", workspace_id="T1", channel_id=conversation, is_direct=True),
-        external_message_id=text or "none",
-        external_user_id="U1",
-        text=text,
-        is_addressed=is_addressed,
-        sent_at=_NOW,
-        received_at=_NOW,
-        correlation_id=f"request-{text}"[:128],
-    )
-
-
-def _count(client: "SQSClient", url: str) -> int:
-    names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(attributes[name]) for name in names)
-
-
-def _event(client: "SQSClient", url: str) -> dict[str, Any]:
-    """What Lambda hands a function: up to ten messages, received for real."""
-    received = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"])
-    return {
-        "Records": [
-            {
-                "messageId": message["MessageId"],
-                "receiptHandle": message["ReceiptHandle"],
-                "body": message["Body"],
-                "attributes": message["Attributes"],
-                "messageAttributes": {},
-                "eventSource": "aws:sqs",
-            }
-            for message in received.get("Messages", [])
-        ]
-    }
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +45,7 @@ def lane(client: "SQSClient") -> Iterator[Lane]:
     dead_letters_url = client.create_queue(QueueName="dead.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     names: Any = ["QueueArn"]
     arn = client.get_queue_attributes(QueueUrl=dead_letters_url, AttributeNames=names)["Attributes"]["QueueArn"]
-    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": _TRIES})
+    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": TRIES})
     attributes: Any = {"FifoQueue": "true", "VisibilityTimeout": "1800", "RedrivePolicy": redrive}
     url = client.create_queue(QueueName="messages.fifo", Attributes=attributes)["QueueUrl"]
     wire = Wire()
@@ -229,30 +76,8 @@ def _ignore(_delivery: Delivery[MessageReceived]) -> None:
     pass
 
 
-def _fail(delivery: Delivery[MessageReceived]) -> None:
-    raise RetryableError("model-unavailable", "later", retry_after=timedelta(0))
-
-
-class Record:
-    """Notes what it is given and fails where it is told to."""
-
-    def __init__(self, *failing: str, error: BaseException | None = None) -> None:
-        self._failing = failing
-        self._error = error or RetryableError("model-unavailable", "later", retry_after=timedelta(0))
-        self.deliveries: list[Delivery[MessageReceived]] = []
-
-    def __call__(self, delivery: Delivery[MessageReceived]) -> None:
-        self.deliveries.append(delivery)
-        if delivery.message.text in self._failing:
-            raise self._error
-
-    @property
-    def texts(self) -> list[str]:
-        return [delivery.message.text for delivery in self.deliveries]
-
-
 def test_a_message_arrives_as_it_was_published(lane: Lane) -> None:
-    message = _message("Zażółć 🐝 \x07")
+    message = make_message("Zażółć 🐝 \x07")
     lane.publish_message(message)
     seen = Record()
 
@@ -266,8 +91,8 @@ def test_a_message_arrives_as_it_was_published(lane: Lane) -> None:
 
 def test_the_trace_header_travels_with_the_message(lane: Lane) -> None:
     header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
-    publish(_message("a"), client=lane.client, queue_url=lane.url, trace_header=lambda: header)
-    publish(_message("b", conversation="C2"), client=lane.client, queue_url=lane.url, trace_header=lambda: None)
+    publish(make_message("a"), client=lane.client, queue_url=lane.url, trace_header=lambda: header)
+    publish(make_message("b", conversation="C2"), client=lane.client, queue_url=lane.url, trace_header=lambda: None)
 
     traced, untraced = lane.receive()["Records"]
 
@@ -277,9 +102,9 @@ def test_the_trace_header_travels_with_the_message(lane: Lane) -> None:
 
 
 def test_a_message_that_comes_twice_is_queued_once(lane: Lane) -> None:
-    lane.publish_message(_message("a"))
-    lane.publish_message(_message("a"))
-    lane.publish_message(_message("a", is_addressed=False))
+    lane.publish_message(make_message("a"))
+    lane.publish_message(make_message("a"))
+    lane.publish_message(make_message("a", is_addressed=False))
 
     assert lane.count() == 2
 
@@ -287,7 +112,7 @@ def test_a_message_that_comes_twice_is_queued_once(lane: Lane) -> None:
 def test_a_queue_that_is_gone_or_silent_is_retryable(lane: Lane, unreachable: "SQSClient") -> None:
     for client, url in ((lane.client, f"{lane.url}x"), (unreachable, lane.url)):
         with pytest.raises(RetryableError) as raised:
-            publish(_message(_SECRET), client=client, queue_url=url, trace_header=lambda: None)
+            publish(make_message(_SECRET), client=client, queue_url=url, trace_header=lambda: None)
         assert raised.value.code == "queue-unavailable"
         assert _SECRET not in raised.value.message
 
@@ -298,7 +123,7 @@ def test_conversations_of_one_batch_are_worked_on_at_the_same_time(lane: Lane) -
     together = threading.Barrier(5)
 
     def meet(_delivery: Delivery[MessageReceived]) -> None:
-        together.wait(_PATIENCE)
+        together.wait(PATIENCE)
 
     assert lane.consume(meet) == 0
     assert lane.count() == 0
@@ -382,7 +207,7 @@ def test_where_nobody_says_the_wait_doubles_with_each_try(lane: Lane) -> None:
 def test_a_last_attempt_does_not_hold_up_its_conversation(lane: Lane) -> None:
     lane.publish("bad", "good")
     tries: list[Record] = []
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         tries.append(Record("bad"))
         lane.consume(tries[-1])
 
@@ -393,7 +218,7 @@ def test_a_last_attempt_does_not_hold_up_its_conversation(lane: Lane) -> None:
     lane.consume(after)
     assert after.texts == ["next"]
     assert lane.count() == 0
-    [dead] = _event(lane.client, lane.dead_letters_url)["Records"]
+    [dead] = read_event(lane.client, lane.dead_letters_url)["Records"]
     assert json.loads(dead["body"])["text"] == "bad"
 
 
@@ -436,7 +261,7 @@ def test_an_unexpected_error_stays_with_its_conversation_and_its_text_out_of_the
     assert sorted(seen.texts) == ["1", "other"]
     [line] = [json.loads(line) for line in log.getvalue().splitlines()]
     assert (line["code"], line["attempt"]) == ("KeyError", 1)
-    assert line["where"].startswith(__file__)
+    assert line["where"].startswith(lane_file)
     assert _SECRET not in log.getvalue()
 
 
@@ -465,7 +290,7 @@ def test_a_lone_message_is_left_for_lambda_to_remove(lane: Lane) -> None:
         handle=_ignore,
         client=lane.client,
         queue_url=lane.url,
-        max_receive_count=_TRIES,
+        max_receive_count=TRIES,
     )
 
     assert lane.wire.removed == []
@@ -519,7 +344,7 @@ def test_a_renewal_under_way_does_not_hide_what_is_given_back_meanwhile(
     lane.wire.hold = hold
 
     def handle(_delivery: Delivery[MessageReceived]) -> None:
-        assert renewing.wait(_PATIENCE)
+        assert renewing.wait(PATIENCE)
         raise RetryableError("later", "", retry_after=timedelta(seconds=5))
 
     assert lane.consume(handle) == 1
@@ -581,7 +406,7 @@ def test_a_refusal_of_housekeeping_never_fails_the_batch(lane: Lane) -> None:
         handle=_ignore,
         client=lane.client,
         queue_url=lane.url,
-        max_receive_count=_TRIES,
+        max_receive_count=TRIES,
     )
 
     assert response == {"batchItemFailures": []}
@@ -604,7 +429,7 @@ def test_the_time_that_is_left_is_asked_anew(lane: Lane) -> None:
         handle=handle,
         client=lane.client,
         queue_url=lane.url,
-        max_receive_count=_TRIES,
+        max_receive_count=TRIES,
     )
 
     assert left == [300.0, 1.5]
@@ -630,18 +455,18 @@ def test_an_empty_batch_is_nothing_to_do(lane: Lane) -> None:
 def test_messages_without_a_group_are_all_worked_on_at_the_same_time(lane: Lane) -> None:
     url = lane.client.create_queue(QueueName="imports")["QueueUrl"]
     for number in range(12):
-        lane.client.send_message(QueueUrl=url, MessageBody=_message(f"{number}").model_dump_json(by_alias=True))
-    records: Iterable[dict[str, Any]] = [record for _ in range(2) for record in _event(lane.client, url)["Records"]]
+        lane.client.send_message(QueueUrl=url, MessageBody=make_message(f"{number}").model_dump_json(by_alias=True))
+    records: Iterable[dict[str, Any]] = [record for _ in range(2) for record in read_event(lane.client, url)["Records"]]
     together = threading.Barrier(12)
 
     response = consume(
         {"Records": records},
         Invocation(),
         contract=MessageReceived,
-        handle=lambda _delivery: [together.wait(_PATIENCE)].clear(),
+        handle=lambda _delivery: [together.wait(PATIENCE)].clear(),
         client=lane.client,
         queue_url=url,
-        max_receive_count=_TRIES,
+        max_receive_count=TRIES,
     )
 
     assert response == {"batchItemFailures": []}

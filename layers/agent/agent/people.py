@@ -1,6 +1,7 @@
 """Who is asking: a workspace's installation, a platform user's identity, and the person in the company's directory."""
 
 import threading
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
