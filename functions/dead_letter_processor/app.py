@@ -10,7 +10,7 @@ from core.dead_letters import give_up
 from core.events import MessageReceived
 from core.http import Http
 from core.platforms import connect
-from core.queues import PartialItemFailureResponse, consume
+from core.queues import PartialItemFailureResponse, Queue, consume
 from core.settings import DeadLetterSettings, Secrets, create_sqs_client
 from core.store import Store
 from core.telemetry import logger
@@ -27,9 +27,7 @@ give_up_messages = partial(
         connect=partial(connect, read_secret=Secrets().read, base_urls=settings.platform_base_urls, http=Http()),
         clock=partial(datetime.now, UTC),
     ),
-    client=create_sqs_client(),
-    queue_url=settings.dead_letter_queue_url,
-    max_receive_count=settings.max_receive_count,
+    queue=Queue(create_sqs_client(), settings.dead_letter_queue_url, settings.max_receive_count),
 )
 
 

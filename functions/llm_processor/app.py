@@ -13,7 +13,7 @@ from agent.people import People
 from core.events import MessageReceived
 from core.http import Http
 from core.platforms import connect
-from core.queues import PartialItemFailureResponse, consume
+from core.queues import PartialItemFailureResponse, Queue, consume
 from core.settings import ProcessorSettings, Secrets, create_sqs_client
 from core.store import Store
 from core.telemetry import logger
@@ -22,13 +22,11 @@ settings = ProcessorSettings.from_env()
 clock = partial(datetime.now, UTC)
 read_secret = Secrets().read
 store = Store(settings.table_name, bucket_name=settings.bucket_name)
-read_key = partial(read_secret, settings.openai_api_key_secret_name)
 
-# Built once per cold start; every collaborator of the use case is named here and nowhere else.
 collaborators = Collaborators(
     store=store,
     people=People(store.directory, clock=clock),
-    model=OpenAIModel.prewarmed(api_key=read_key, base_url=str(settings.openai_base_url)),
+    model=OpenAIModel.prewarmed(partial(read_secret, settings.openai_api_key_secret_name), settings.openai_url),
     connect=partial(connect, read_secret=read_secret, base_urls=settings.platform_base_urls, http=Http()),
     default_settings=default_settings(settings.openai_model, settings.openai_api_kind, created_at=clock()),
     clock=clock,
@@ -37,9 +35,7 @@ answer_messages = partial(
     consume,
     contract=MessageReceived,
     handle=partial(answer, collaborators=collaborators),
-    client=create_sqs_client(),
-    queue_url=settings.messages_queue_url,
-    max_receive_count=settings.max_receive_count,
+    queue=Queue(create_sqs_client(), settings.messages_queue_url, settings.max_receive_count),
 )
 
 

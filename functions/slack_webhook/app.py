@@ -5,8 +5,7 @@ from functools import partial
 from typing import Any
 
 from core.platforms.slack.inbound import build
-
-from core.queues import publish
+from core.queues import Queue, publish
 from core.settings import Secrets, SlackWebhookSettings, create_sqs_client, read_trace_header
 from core.webhook import HttpResponse, receive
 
@@ -17,7 +16,7 @@ take = partial(
     receive,
     inbound=build(partial(Secrets().read, settings.slack_signing_secret_name)),
     publish=partial(
-        publish, client=create_sqs_client(), queue_url=settings.messages_queue_url, trace_header=read_trace_header
+        publish, queue=Queue(create_sqs_client(), settings.messages_queue_url), trace_header=read_trace_header
     ),
     now=partial(datetime.now, UTC),
 )

@@ -24,7 +24,7 @@ from core.platforms import Outbound, Reply, reply_to
 from core.queues import Delivery
 from core.store import Claim, ClaimLostError, Opening, Store, keys
 from core.telemetry import logger, metrics
-from core.texts import CUT_NOTE, REFUSAL, explain_failure
+from core.texts import REFUSAL, explain_failure, speak
 
 _DELIVERY_SECONDS = 20.0  # kept free of the model's time: to commit, and to finish the delivery
 _LEAST_MODEL_SECONDS = 5.0
@@ -91,11 +91,6 @@ def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators)
 def _end(message: MessageReceived, outcome: str) -> None:
     metrics.count("TurnsEnded", outcome=outcome, platform=message.address.platform)
     logger.info("turn ended", extra={"correlation_id": message.correlation_id, "outcome": outcome})
-
-
-def _spoken(reply: Message) -> str:
-    """The text that the platform shows for a stored reply."""
-    return reply.text + CUT_NOTE if reply.finish_reason == "length" else reply.text
 
 
 class _Turn:
@@ -310,7 +305,7 @@ class _Turn:
     def _deliver(self, reply: Message, shown: Reply) -> None:
         outcome = "answered"
         try:
-            ids = shown.finish(_spoken(reply))
+            ids = shown.finish(speak(reply))
         except PermanentError as exc:
             logger.error("answer cannot be delivered", extra={**self._about(), "code": exc.code})
             outcome = "undeliverable"

@@ -51,7 +51,7 @@ class OpenAIModel:
         self._client: openai.OpenAI | None = None
 
     @classmethod
-    def prewarmed(cls, *, api_key: Callable[[], str], base_url: str) -> Self:
+    def prewarmed(cls, api_key: Callable[[], str], base_url: str) -> Self:
         """A model whose vendor package is imported and whose client is built during the cold start."""
         model = cls(api_key=api_key, base_url=base_url)
         model.prewarm()

@@ -10,7 +10,7 @@ from core.platforms import Outbound, reply_to
 from core.queues import Delivery
 from core.store import Store, keys
 from core.telemetry import logger, metrics
-from core.texts import explain_failure
+from core.texts import explain_failure, speak
 
 _CODE = "dead-letter"
 
@@ -36,30 +36,35 @@ def give_up(
     if conversation_id is None and not message.is_addressed:
         _end(message, "not-addressed")
         return
-    outbound = connect(installation)
     try:
         if conversation_id is None:
-            _tell(message, outbound, ())
+            _tell(message, connect(installation), ())
         else:
-            _end_turn(message, installation.company_id, conversation_id, store, outbound, clock())
+            _end_turn(message, installation, conversation_id, store, connect, clock())
     except PermanentError as exc:
         logger.error("failure cannot be told", extra={"correlation_id": message.correlation_id, "code": exc.code})
     _end(message, "dead-letter")
 
 
 def _end_turn(
-    message: MessageReceived, company_id: str, conversation_id: str, store: Store, outbound: Outbound, now: datetime
+    message: MessageReceived,
+    installation: Installation,
+    conversation_id: str,
+    store: Store,
+    connect: Callable[[Installation], Outbound],
+    now: datetime,
 ) -> None:
-    address = message.address
+    """Record the failure first: it counts even where the platform can no longer be told."""
+    company_id, address = installation.company_id, message.address
     ulid = keys.message_ulid(
         address.platform, address.workspace_id, address.channel_id, message.external_message_id, message.sent_at
     )
     if reply := store.find_reply(company_id, keys.message_id(conversation_id, ulid)):
-        _deliver(message, company_id, reply, store, outbound)
+        _deliver(message, company_id, reply, store, connect(installation))
         return
     conversation = store.get_conversation(company_id, conversation_id)
     task = store.record_dead_letter(company_id, conversation_id, _failed_task(conversation_id, ulid, now), now=now)
-    ids = _tell(message, outbound, _begun(conversation, task))
+    ids = _tell(message, connect(installation), _begun(conversation, task))
     store.save_task_outgoing_ids(company_id, task, ids)
 
 
@@ -90,7 +95,7 @@ def _deliver(message: MessageReceived, company_id: str, reply: Message, store: S
     def remember(ids: tuple[str, ...]) -> None:
         store.save_outgoing_ids(company_id, reply, ids)
 
-    outbound.open_reply(target, posted=remember).finish(reply.text)
+    outbound.open_reply(target, posted=remember).finish(speak(reply))
 
 
 def _tell(message: MessageReceived, outbound: Outbound, known: tuple[str, ...]) -> tuple[str, ...]:

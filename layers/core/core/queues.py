@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _VISIBILITY_SECONDS = 90
 _RENEWAL_SECONDS = 30
 _LONGEST_WAIT = timedelta(minutes=15)  # a message that is given back waits no longer than this
-_FIRST_WAIT = timedelta(seconds=2)  # doubled with each further try
+_FIRST_WAIT = timedelta(seconds=5)  # six times as long after each further try: half a minute outlasts a hiccup
 _MAX_ENTRIES = 10  # messages that SQS takes in one batch request
 
 
@@ -77,7 +77,16 @@ class Delivery[T: BaseModel]:
     remaining: Callable[[], float]
 
 
-def publish(contract: Contract, *, client: "SQSClient", queue_url: str, trace_header: Callable[[], str | None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue as a door knows it. After `max_receive_count` deliveries it hands a message to its dead-letter queue."""
+
+    client: "SQSClient"
+    url: str
+    max_receive_count: int = 3
+
+
+def publish(contract: Contract, *, queue: Queue, trace_header: Callable[[], str | None]) -> None:
     """Put `contract` on the queue, once within five minutes.
 
     Raises:
@@ -87,8 +96,8 @@ def publish(contract: Contract, *, client: "SQSClient", queue_url: str, trace_he
     if header := trace_header():
         system_attributes["AWSTraceHeader"] = {"DataType": "String", "StringValue": header}
     try:
-        client.send_message(
-            QueueUrl=queue_url,
+        queue.client.send_message(
+            QueueUrl=queue.url,
             MessageBody=contract.model_dump_json(by_alias=True, exclude_defaults=False),
             MessageGroupId=contract.group_id,
             MessageDeduplicationId=contract.deduplication_id,
@@ -106,9 +115,7 @@ def consume[T: BaseModel](
     *,
     contract: type[T],
     handle: Callable[[Delivery[T]], None],
-    client: "SQSClient",
-    queue_url: str,
-    max_receive_count: int,
+    queue: Queue,
 ) -> PartialItemFailureResponse:
     """Let `handle` work on every message of a batch; report the ones to give back.
 
@@ -116,13 +123,13 @@ def consume[T: BaseModel](
     error's `retry_after`. At its last attempt it no longer holds up its group: it is on its way to the dead-letter
     queue, and what follows it goes on.
     """
-    batch = _Batch(event["Records"], client=client, queue_url=queue_url)
+    batch = _Batch(event["Records"], queue)
 
     def attempt_one(record: dict[str, Any], attempt: int) -> None:
         delivery = Delivery(
             message=contract.model_validate_json(record["body"]),
             attempt=attempt,
-            is_last_attempt=attempt >= max_receive_count,
+            is_last_attempt=attempt >= queue.max_receive_count,
             remaining=lambda: context.get_remaining_time_in_millis() / 1000,
         )
         handle(delivery)
@@ -132,7 +139,7 @@ def consume[T: BaseModel](
         batch.kept_invisible(),
         ThreadPoolExecutor(max_workers=len(groups) or 1, thread_name_prefix="group") as threads,
     ):
-        running = [threads.submit(_work, group, attempt_one, batch, max_receive_count) for group in groups]
+        running = [threads.submit(_work, group, attempt_one, batch, queue.max_receive_count) for group in groups]
     for group_run in running:  # all have ended: what kills one group does not take the others with it
         group_run.result()
     metrics.flush()
@@ -180,7 +187,7 @@ def _wait_after(error: Exception, attempt: int, message_id: str) -> timedelta:
         logger.error("message failed", extra={**details, "where": place_of(error)})
     metrics.count("MessagesGivenBack", code=code)
     asked = error.retry_after if isinstance(error, RetryableError) else None
-    wait: timedelta = _FIRST_WAIT * 2 ** min(attempt - 1, 10) if asked is None else asked
+    wait: timedelta = _FIRST_WAIT * 6 ** min(attempt - 1, 10) if asked is None else asked
     return max(timedelta(0), min(wait, _LONGEST_WAIT))
 
 
@@ -191,9 +198,8 @@ def _fields(error: ValidationError) -> list[str]:
 class _Batch:
     """The messages of one invocation, and which of them are still in work."""
 
-    def __init__(self, records: Iterable[dict[str, Any]], *, client: "SQSClient", queue_url: str) -> None:
-        self._client = client
-        self._queue_url = queue_url
+    def __init__(self, records: Iterable[dict[str, Any]], queue: Queue) -> None:
+        self._queue = queue
         self._lock = threading.Lock()
         self._visibility_lock = threading.Lock()  # else a renewal under way would hide what is given back meanwhile
         self._in_work = {record["messageId"]: record["receiptHandle"] for record in records}
@@ -216,7 +222,7 @@ class _Batch:
         if is_last:
             return
         try:
-            self._client.delete_message(QueueUrl=self._queue_url, ReceiptHandle=record["receiptHandle"])
+            self._queue.client.delete_message(QueueUrl=self._queue.url, ReceiptHandle=record["receiptHandle"])
         except (ClientError, BotoCoreError):
             logger.warning("a finished message could not be removed yet", extra={"messageId": record["messageId"]})
 
@@ -232,8 +238,8 @@ class _Batch:
     def _set_visibility(self, handles: list[str], seconds: int) -> None:
         try:
             for some in batched(handles, _MAX_ENTRIES, strict=False):
-                self._client.change_message_visibility_batch(
-                    QueueUrl=self._queue_url,
+                self._queue.client.change_message_visibility_batch(
+                    QueueUrl=self._queue.url,
                     Entries=[
                         {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
                         for number, handle in enumerate(some)

@@ -97,6 +97,11 @@ class ProcessorSettings(ConsumerSettings):
     openai_model: Name
     openai_api_kind: ApiKind = ApiKind.RESPONSES
 
+    @property
+    def openai_url(self) -> str:
+        """Base URL of the model's API."""
+        return str(self.openai_base_url)
+
 
 class DeadLetterSettings(ConsumerSettings):
     """What the processor of dead letters is told."""
@@ -106,7 +111,11 @@ class DeadLetterSettings(ConsumerSettings):
 
 # Time limits that suit a function: short waits, few retries, many threads.
 _CLIENT_CONFIG = Config(
-    connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"}, max_pool_connections=32
+    connect_timeout=2,
+    read_timeout=10,
+    retries={"total_max_attempts": 3, "mode": "standard"},
+    max_pool_connections=32,
+    user_agent="parley",  # without one botocore describes itself anew at every call, which takes a fifth of it
 )
 
 

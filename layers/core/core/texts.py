@@ -1,5 +1,7 @@
 """What the assistant itself says to a person when there is no answer of the model to give."""
 
+from core.models import Message
+
 _FAILURES = {
     "model-quota": "The language model's quota is used up, so I can't answer now. Your operations team can raise it.",
     "model-unauthorized": "I can't reach the language model: its key was refused. Please tell your operations team.",
@@ -10,7 +12,7 @@ _FAILURES = {
 }
 _FAILED = "Sorry, something went wrong and I couldn't answer this message. Please ask again."
 
-CUT_NOTE = "\n\n_(The answer reached its length limit and stops here. Ask me to go on.)_"
+_CUT_NOTE = "\n\n_(The answer reached its length limit and stops here. Ask me to go on.)_"
 REFUSAL = (
     "Hello! I only work for people in this company's directory, and I couldn't find you there. "
     "Please ask your operations team to add you; then write to me again."
@@ -20,3 +22,8 @@ REFUSAL = (
 def explain_failure(code: str) -> str:
     """What a person is told when a turn ended for the reason `code`."""
     return _FAILURES.get(code, _FAILED)
+
+
+def speak(reply: Message) -> str:
+    """What a platform shows of a stored reply."""
+    return reply.text + _CUT_NOTE if reply.finish_reason == "length" else reply.text

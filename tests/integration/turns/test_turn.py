@@ -157,6 +157,7 @@ def stranger(stack: Stack) -> SlackUser:
 
 def test_a_stranger_is_refused_once_and_no_model_is_called(stack: Stack, stranger: SlackUser) -> None:
     first = stack.ask("let me in", user=stranger.id)
+    stack.settle()
     second = stack.ask("please", user=stranger.id)
     stack.settle()
     assert "directory" in stack.answer(first)
