@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON := .venv/bin/python
 READY := .venv/ready
 
-.PHONY: help setup run stop ask test check lock build deploy ops
+.PHONY: help setup run stop ask test check explore lock build deploy ops
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,7 +47,7 @@ export AS THREAD TIMEOUT
 # As it was typed: make would take a $ in it for a variable of its own.
 ask: override export TEXT := $(value TEXT)
 ask: $(READY) ## ask the running stack something, as Slack would: TEXT="…" [AS=grace THREAD=…]
-	@$(PYTHON) -m local.ask --text "$$TEXT" --as "$$AS" --thread "$$THREAD" --timeout "$$TIMEOUT"
+	@$(PYTHON) -m local.ask --stack "$(or $(STATE_DIR),.local)/stack.json" --text "$$TEXT" --as "$$AS" --thread "$$THREAD" --timeout "$$TIMEOUT"
 
 test: check ## everything: check, the store on an emulated AWS, the deployed stack with IAM enforced
 	$(PYTHON) -m pytest -n 2 --dist loadgroup tests/integration tests/e2e tests/house/test_artifacts.py
@@ -60,6 +60,9 @@ check: $(READY) ## the fast part: lint, types, architecture, unit tests
 	PYTHONPATH=layers/core:layers/agent:. lint-imports --no-logo
 	cfn-lint template.yaml
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit tests/house --ignore=tests/house/test_artifacts.py
+
+explore: $(READY) ## look for new counterexamples to the properties: thousands of random examples each
+	EXPLORE=1 $(PYTHON) -m pytest -n 2 --timeout 1800 $$(grep -rl 'from hypothesis import' tests --include='test_*.py')
 
 lock: $(READY) ## compile the lock files after a change of the dependency groups [UPGRADE=1]
 	$(PYTHON) -m local.lock $(if $(UPGRADE),--upgrade)
@@ -74,4 +77,4 @@ deploy: build ## deploy to AWS as samconfig.toml says: STAGE=staging
 	  --template-file .aws-sam/$(ARCHITECTURE)/template.yaml
 
 ops: $(READY) ## the operators' command line: ARGS="companies list"
-	@$(PYTHON) -m ops $(ARGS)
+	@$(PYTHON) -m ops $(if $(STATE_DIR),--stack-file "$(STATE_DIR)/stack.json") $(ARGS)

@@ -1,4 +1,4 @@
-"""What every unit test may use: the log that a function writes, and examples that no slow machine fails."""
+"""What every unit test may use: the log that a function writes, as CloudWatch would get it."""
 
 import io
 import json
@@ -7,12 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from core.telemetry import logger
-
-settings.register_profile("parley", deadline=None)
-settings.load_profile("parley")
 
 
 class WrittenLog:

@@ -114,6 +114,11 @@ def test_no_mention_survives_in_either_dialect(text: str) -> None:
 
 
 @given(_MARKDOWN)
+@example("\\```")
+@example("``\\`")
+@example("[\\`\\`\\`](https://example.com/```)")
+@example("<https://example.com/```>")
+@example("![```](path)")
 def test_code_blocks_are_balanced_and_nothing_is_left_unescaped(text: str) -> None:
     shown = to_mrkdwn(text)
     assert shown.count("```") % 2 == 0
@@ -123,7 +128,9 @@ def test_code_blocks_are_balanced_and_nothing_is_left_unescaped(text: str) -> No
 
 @given(_MARKDOWN)
 def test_no_word_is_lost(text: str) -> None:
-    words = re.findall(r"[^\W_]{2,}", re.sub(r"```\S*|~~~\S*|&\w+;|https?://\S*|[!-/:-@\[-`{-~]+", " ", text))
+    words = re.findall(
+        r"[^\W_]{2,}", re.sub(r"(?:```|~~~)[`~]*[ \t]*\S*|&\w+;|https?://\S*|[!-/:-@\[-`{-~]+", " ", text)
+    )
     shown = to_mrkdwn(text).replace(_GAP, "")
     assert all(word in shown for word in words)
 

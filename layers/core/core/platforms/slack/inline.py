@@ -23,6 +23,7 @@ _TOKEN = re.compile(
     r"|&(?P<entity>amp|lt|gt|quot|#39|nbsp);"
     r"|(?P<run>\*+|_+|~~+)",
 )
+_TWO_TICKS = re.compile(r"``(?=`)")
 _URL_TAIL = re.compile(r"[_~.,;:!?)'\"\]]+$")
 
 
@@ -137,13 +138,14 @@ def _render_code(code: str, *, is_plain: bool) -> str:
 
 def _literal_ticks(text: str) -> str:
     """`text` in which no three backticks stand together: Slack begins and ends a block there."""
-    return text.replace("```", f"``{_GAP}`")
+    return _TWO_TICKS.sub(f"``{_GAP}", text)
 
 
 def _render_atom(match: re.Match[str], *, is_plain: bool) -> str:
     as_text = str if is_plain else escape
     if match["escaped"]:
-        return as_text(match["escaped"][1])
+        character = match["escaped"][1]
+        return f"{_GAP}`{_GAP}" if character == "`" and not is_plain else as_text(character)
     if match["entity"]:
         return as_text(_ENTITIES[match["entity"]])
     if match["br"]:
@@ -162,9 +164,9 @@ def _render_atom(match: re.Match[str], *, is_plain: bool) -> str:
 def _link(target: str, words: str) -> str:
     """A link, where the address is one; anything else (`!channel`, `@U1`, a path) would be a command or dead."""
     if not target.lower().startswith(_LINKED_SCHEMES):
-        return escape(words if words == target or not target else f"{words} ({target})")
-    address = escape(target).replace("|", "%7C")
-    label = escape(words.replace("|", "¦"))
+        return _literal_ticks(escape(words if words == target or not target else f"{words} ({target})"))
+    address = escape(target).replace("|", "%7C").replace("`", "%60")
+    label = _literal_ticks(escape(words.replace("|", "¦")))
     return f"<{address}>" if words == target else f"<{address}|{label}>"
 
 
