@@ -7,7 +7,7 @@ its own mrkdwn. Both know mentions that ring a whole channel: what a model write
 import re
 import unicodedata
 
-from core.platforms.slack.inline import escape, plain_text, to_inline
+from core.platforms.slack.inline import escape, literal_ticks, plain_text, to_inline
 
 _GAP = "\u200b"  # zero width: invisible, and what surrounds it is no mention
 _MAX_DEPTH = 6  # of quotes; deeper ones are shown as text
@@ -156,7 +156,7 @@ def _render_fence(lines: list[str], start: int, fence: re.Match[str]) -> tuple[l
         code.append(line[min(indentation, len(line) - len(line.lstrip(" "))) :])
         at += 1
     # Slack ends the block at the next three backticks, wherever they stand.
-    text = escape("\n".join(code)).replace("```", f"``{_GAP}`")
+    text = literal_ticks(escape("\n".join(code)))
     marker = [f"{fence[1]}{_BULLETS[0]}" if fence[2] and not fence[2][0].isdigit() else f"{fence[1]}{fence[2]}"]
     return [*(marker if fence[2] else []), "```", *(text.split("\n") if code else [" "]), "```"], at + 1
 
@@ -196,7 +196,7 @@ def _render_table(lines: list[str], start: int) -> tuple[list[str], int]:
     ]
     shown = [" | ".join(_pad(row, widths, rules)).rstrip() for row in rows]
     shown.insert(1, "-+-".join("-" * width for width in widths))
-    return ["```", *escape("\n".join(shown)).replace("```", f"``{_GAP}`").split("\n"), "```"], at
+    return ["```", *literal_ticks(escape("\n".join(shown))).split("\n"), "```"], at
 
 
 def _pad(row: list[str], widths: list[int], rules: list[str]) -> list[str]:

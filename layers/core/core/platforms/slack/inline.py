@@ -103,7 +103,7 @@ def _tokenize(line: str, *, is_plain: bool = False) -> list[str | _Run]:
             end = closings.get(match.start())
             code = line[at:end] if end is not None else ""
             at = at if end is None else end + len(match["ticks"])
-            tokens.append(_render_code(code, is_plain=is_plain) if code else _literal_ticks(match["ticks"]))
+            tokens.append(_render_code(code, is_plain=is_plain) if code else literal_ticks(match["ticks"]))
         elif match["url"]:
             url = _URL_TAIL.sub("", match["url"])
             at = match.start() + len(url)
@@ -133,10 +133,10 @@ def _render_code(code: str, *, is_plain: bool) -> str:
         return code
     # Code with a backtick in it can only be shown as a block; three of them would end that too.
     marks = "```" if "`" in code else "`"
-    return f"{marks}{_literal_ticks(escape(code))}{marks}"
+    return f"{marks}{literal_ticks(escape(code))}{marks}"
 
 
-def _literal_ticks(text: str) -> str:
+def literal_ticks(text: str) -> str:
     """`text` in which no three backticks stand together: Slack begins and ends a block there."""
     return _TWO_TICKS.sub(f"``{_GAP}", text)
 
@@ -164,9 +164,9 @@ def _render_atom(match: re.Match[str], *, is_plain: bool) -> str:
 def _link(target: str, words: str) -> str:
     """A link, where the address is one; anything else (`!channel`, `@U1`, a path) would be a command or dead."""
     if not target.lower().startswith(_LINKED_SCHEMES):
-        return _literal_ticks(escape(words if words == target or not target else f"{words} ({target})"))
+        return literal_ticks(escape(words if words == target or not target else f"{words} ({target})"))
     address = escape(target).replace("|", "%7C").replace("`", "%60")
-    label = _literal_ticks(escape(words.replace("|", "¦")))
+    label = literal_ticks(escape(words.replace("|", "¦")))
     return f"<{address}>" if words == target else f"<{address}|{label}>"
 
 
