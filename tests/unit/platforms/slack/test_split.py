@@ -41,7 +41,7 @@ def test_nothing_is_lost_and_nothing_too_long(text: str, limit: int) -> None:
     for render in (defuse, to_mrkdwn):
         parts = split(text, limit, render)
         assert all(size(render(part)) <= limit for part in parts)
-        assert _bare("".join(parts)) == _bare(text)
+        assert _bare("\n".join(parts)) == _bare(text)
 
 
 @given(_TEXTS, st.sampled_from([120, 300]))
