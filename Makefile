@@ -71,7 +71,7 @@ export ARCHITECTURE ?= arm64
 build: $(READY) ## what is deployed, below .aws-sam/ [ARCHITECTURE=arm64]
 	@$(PYTHON) -m local.build --architecture $(ARCHITECTURE)
 
-deploy: build ## deploy to AWS as samconfig.toml says: STAGE=staging
+deploy: build ## deploy to AWS as samconfig.toml says: STAGE=staging [ARCHITECTURE=arm64]
 	@test -n "$(STAGE)" || { echo 'say where to: make deploy STAGE=staging' >&2; exit 1; }
 	@$(PYTHON) -m local.tools sam deploy --config-file $(CURDIR)/samconfig.toml --config-env $(STAGE) \
 	  --template-file .aws-sam/$(ARCHITECTURE)/template.yaml

@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import platform
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from local.stack import PROJECT
 from local.tools import exclusive, install, tool_environment
 
 _BUILDS = PROJECT / ".aws-sam"
-_SOURCES = ("template.yaml", "layers", "functions", "local/sam.lock")
+_SOURCES = ("template.yaml", "layers", "functions", "local/sam.lock", "local/build.py")
+_CHOICE = re.compile(r"^  Architecture:\n(?:    .*\n)+", re.MULTILINE)
 _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -37,8 +39,18 @@ def build(architecture: str) -> Path:
             command = [str(install("sam")), "build", "--template-file", "template.yaml", "--build-dir", str(folder)]
             command += ["--parameter-overrides", f"Architecture={architecture}"]
             run(command, env=environment, log=_BUILDS / f"{architecture}.log", cwd=PROJECT)
+            _settle_architecture(folder / "template.yaml", architecture)
             stamp.write_text(content)
     return folder / "template.yaml"
+
+
+def _settle_architecture(template: Path, architecture: str) -> None:
+    """Leave a built template no choice but the architecture that the libraries beside it are for."""
+    settled = f"  Architecture:\n    Type: String\n    AllowedValues: [{architecture}]\n    Default: {architecture}\n"
+    text, found = _CHOICE.subn(settled, template.read_text())
+    if found != 1:
+        raise LocalError("the built template has no parameter Architecture: local/build.py no longer knows its form")
+    template.write_text(text)
 
 
 def _content_hash() -> str:

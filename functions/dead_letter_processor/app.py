@@ -27,7 +27,9 @@ give_up_messages = partial(
         connect=partial(connect, read_secret=Secrets().read, base_urls=settings.platform_base_urls, http=Http()),
         clock=partial(datetime.now, UTC),
     ),
-    queue=Queue(create_sqs_client(), settings.dead_letter_queue_url, settings.max_receive_count),
+    queue=Queue(
+        create_sqs_client(), settings.dead_letter_queue_url, settings.max_receive_count, settings.received_before
+    ),
 )
 
 

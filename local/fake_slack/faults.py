@@ -61,6 +61,10 @@ class Faults:
         """Script one more failure; several of one method follow each other."""
         self._failures.append(failure)
 
+    def clear(self) -> None:
+        """Forget the failures still to come."""
+        self._failures.clear()
+
     def limit(self, method: str, limit: RateLimit) -> None:
         """Put a rate limit on a method, in the place of an earlier one."""
         self._limits[method] = limit

@@ -150,6 +150,25 @@ def conversations_replies(state: SlackState, app: App, arguments: Arguments) -> 
     return {"messages": shown, "has_more": has_more, "response_metadata": {"next_cursor": cursor}}
 
 
+def conversations_history(state: SlackState, app: App, arguments: Arguments) -> dict[str, object]:
+    """conversations.history: what stands in the channel itself, newest first; replies in threads are left out."""
+    channel = state.channel(app, arguments.required("channel"))
+    found = [
+        message
+        for message in state.messages(channel.id)
+        if message.root == message.ts and not message.only_for and not message.is_deleted
+    ]
+    limit = arguments.number("limit", _MOST_REPLIES, highest=_MOST_REPLIES)
+    before = _read_cursor(arguments)
+    wanted = [message for message in _window(arguments, found)[::-1] if not before or message.ts < before]
+    page = wanted[:limit]
+    has_more = len(wanted) > len(page)
+    with_metadata = arguments.flag("include_all_metadata")
+    shown = [_reply_json(message, None, 0, with_metadata=with_metadata) for message in page]
+    cursor = base64.b64encode(f"next_ts:{page[-1].ts}".encode()).decode() if has_more else ""
+    return {"messages": shown, "has_more": has_more, "response_metadata": {"next_cursor": cursor}}
+
+
 def _read_cursor(arguments: Arguments) -> str:
     cursor = arguments.optional("cursor")
     if cursor is None:
@@ -187,5 +206,6 @@ METHODS: dict[str, Method] = {
     "assistant.threads.setStatus": Method(set_status, "chat:write"),
     "conversations.info": Method(conversations_info, "channels:read", reads_json=False),
     "conversations.replies": Method(conversations_replies, "channels:history", reads_json=False),
+    "conversations.history": Method(conversations_history, "channels:history", reads_json=False),
     "conversations.open": Method(conversations_open, "im:write"),
 }

@@ -172,6 +172,11 @@ class FakeSlack:
         with self.state.changed:
             self._faults.add(failure)
 
+    def clear_failures(self) -> None:
+        """Forget the failures still to come."""
+        with self.state.changed:
+            self._faults.clear()
+
     def disable(self, *methods: str) -> None:
         """Answer these methods by `unknown_method`, as a Slack that does not offer them."""
         with self.state.changed:

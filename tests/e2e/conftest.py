@@ -1,16 +1,18 @@
 """One deployment of the template for all end-to-end tests."""
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
+from local.options import Options
+from local.processes import find_free_ports
 from local.stack import PROJECT, Stack
 from tests.e2e.deployed import Deployed
 
-_SET_BY_TESTS = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "SLACK_API_BASE_URL", "SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN"}
+_PORTS = 3  # the local cloud, the stand-in model, the fake Slack
+_OPTIONS = {name.upper() for name in Options.model_fields}  # of the developer's own stack, which must not decide here
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,22 +22,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("deployment"))
 
 
-def _free_ports() -> int:
-    """The first of three free ports in a row."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port < 60_000:
-            return port
-
-
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """The real template on the local cloud, IAM enforced, seeded with the demo."""
     state_dir = tmp_path_factory.mktemp("stack")
-    port = _free_ports()
-    environment = {name: value for name, value in os.environ.items() if name not in _SET_BY_TESTS}
+    port = find_free_ports(_PORTS)
+    environment = {name: value for name, value in os.environ.items() if name not in _OPTIONS}
     environment |= {"PORT": str(port), "STATE_DIR": str(state_dir), "AUTH": "true", "DETACH": "1"}
     started = subprocess.run(
         ["make", "run"], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False, timeout=600

@@ -107,12 +107,44 @@ def test_a_worker_killed_in_the_middle_of_its_answer_is_succeeded_by_another(dep
 
 
 def test_iam_is_enforced(deployed: Deployed) -> None:
-    intruder = boto3.client(
-        "dynamodb",
-        endpoint_url=deployed.stack.endpoint_url,
+    administrator = _session_of(deployed, deployed.stack.aws_access_key_id, deployed.stack.aws_secret_access_key)
+    company = {"PK": {"S": f"C#{deployed.stack.demo.company_id}"}, "SK": {"S": "#META"}}
+
+    def read_company(reader: boto3.Session) -> str:
+        table = reader.client("dynamodb", endpoint_url=deployed.stack.endpoint_url)
+        try:
+            return table.get_item(TableName=deployed.stack.table_name, Key=company)["Item"]["id"]["S"]
+        except ClientError as exc:
+            return exc.response["Error"]["Code"]
+
+    readers = {
+        "somebody": _session_of(deployed, "AKIAINTRUDER00000000", "wrong"),
+        "webhook": _assume_role(deployed, administrator, "SlackWebhookFunction"),
+        "processor": _assume_role(deployed, administrator, "LLMProcessorFunction"),
+        "dead letters": _assume_role(deployed, administrator, "DeadLetterProcessorFunction"),
+    }
+    assert {name: read_company(reader) for name, reader in readers.items()} == {
+        "somebody": "UnrecognizedClientException",
+        "webhook": "AccessDeniedException",
+        "processor": deployed.stack.demo.company_id,
+        "dead letters": deployed.stack.demo.company_id,
+    }
+
+
+def _session_of(deployed: Deployed, key: str, secret: str, token: str | None = None) -> boto3.Session:
+    return boto3.Session(
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        aws_session_token=token,
         region_name=deployed.stack.region,
-        aws_access_key_id="AKIAINTRUDER00000000",
-        aws_secret_access_key="wrong",
     )
-    with pytest.raises(ClientError, match=r"AccessDenied|UnrecognizedClient|InvalidClientTokenId|not authorized"):
-        intruder.scan(TableName=deployed.stack.table_name)
+
+
+def _assume_role(deployed: Deployed, administrator: boto3.Session, function: str) -> boto3.Session:
+    """AWS as a function sees it: with the role that the deployed function has."""
+    endpoint_url = deployed.stack.endpoint_url
+    listed = administrator.client("lambda", endpoint_url=endpoint_url).list_functions()["Functions"]
+    (role,) = (each["Role"] for each in listed if f"-{function}-" in each["FunctionName"])
+    sts = administrator.client("sts", endpoint_url=endpoint_url)
+    given = sts.assume_role(RoleArn=role, RoleSessionName="end-to-end")["Credentials"]
+    return _session_of(deployed, given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])

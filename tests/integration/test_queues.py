@@ -85,7 +85,7 @@ def test_a_message_arrives_as_it_was_published(lane: Lane) -> None:
 
     [delivery] = seen.deliveries
     assert delivery.message == message
-    assert (delivery.attempt, delivery.is_last_attempt) == (1, False)
+    assert delivery.attempt == 1
     assert lane.count() == 0
 
 
@@ -210,7 +210,7 @@ def test_a_last_attempt_does_not_hold_up_its_conversation(lane: Lane) -> None:
         lane.consume(tries[-1])
 
     assert [seen.texts for seen in tries] == [["bad"], ["bad"], ["bad", "good"]]
-    assert [seen.deliveries[0].is_last_attempt for seen in tries] == [False, False, True]
+    assert [seen.deliveries[0].attempt for seen in tries] == [1, 2, 3]
     lane.publish("next")
     after = Record()
     lane.consume(after)
@@ -461,3 +461,42 @@ def test_messages_without_a_group_are_all_worked_on_at_the_same_time(lane: Lane)
 
     assert response == {"batchItemFailures": []}
     assert lane.wire.waits[:2] == [(10, 90), (2, 90)]
+
+
+def test_what_stood_behind_a_failing_message_is_tried_more_than_once(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "_LAST_WAITS", (0.0, 0.0))
+    lane.publish("bad", "unlucky")
+    for _ in range(TRIES - 1):
+        lane.consume(Record("bad"))
+    tried: list[str] = []
+
+    def handle(delivery: Delivery[MessageReceived]) -> None:
+        tried.append(delivery.message.text)
+        if delivery.message.text == "bad" or tried.count("unlucky") < 3:
+            raise RetryableError("later", "")
+
+    assert lane.consume(handle) == 1
+    assert tried == ["bad", "unlucky", "unlucky", "unlucky"]
+
+
+def test_a_dead_letter_counts_its_tries_anew(lane: Lane) -> None:
+    lane.publish("1")
+    taken = lane.receive()
+    taken["Records"][0]["attributes"]["ApproximateReceiveCount"] = "4"
+    seen = Record("1", error=RetryableError("later", ""))
+    queue = Queue(lane.client, lane.url, 8, 3)
+    consume(taken, Invocation(), contract=MessageReceived, handle=seen, queue=queue)
+    assert seen.deliveries[0].attempt == 1
+    assert [seconds for _, seconds in lane.wire.waits if seconds != 90] == [5]
+
+
+def test_characters_that_sqs_refuses_are_escaped_and_come_back(lane: Lane) -> None:
+    text = "a\uffffb\ufffec\U0001f600"
+    lane.publish(text)
+    taken = lane.receive()
+    assert not set(taken["Records"][0]["body"]) & {"\uffff", "\ufffe"}
+    seen = Record()
+    lane.consume(seen, event=taken)
+    assert seen.texts == [text]

@@ -28,6 +28,7 @@ from core.texts import REFUSAL, explain_failure, speak
 
 _DELIVERY_SECONDS = 20.0  # kept free of the model's time: to commit, and to finish the delivery
 _LEAST_MODEL_SECONDS = 5.0
+_MOST_MODEL_SECONDS = 240.0  # an invocation has time for several answers of one conversation
 _LEASE_MARGIN = timedelta(seconds=5)  # a lease outlives its invocation by this
 
 
@@ -80,7 +81,7 @@ def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators)
     person = collaborators.people.validate(message, installation, outbound)
     if isinstance(person, Refusal):
         if person.is_to_be_said:
-            target = reply_to(message, is_unrecorded=delivery.attempt > 1)
+            target = reply_to(message, is_unrecorded=True)
             outbound.open_reply(target, posted=lambda _: None).finish(REFUSAL)
         _end(message, "refused")
         return
@@ -211,6 +212,7 @@ class _Turn:
         conversation = claim.conversation
         is_ours = conversation.streaming_task_id == task.id
         known = conversation.outgoing_ids if is_ours else task.outgoing_ids
+        answered_ids |= frozenset() if is_ours else frozenset(conversation.outgoing_ids)
         shown = self._open(known, answered_ids, is_redelivery=is_redelivery, claim=claim)
         request = ModelRequest(
             model=input_.model,
@@ -261,12 +263,13 @@ class _Turn:
             outgoing_ids=known,
             is_unrecorded=is_redelivery or self._delivery.attempt > 1,
             answered_ids=answered_ids,
+            is_alone=True,  # the claim is ours
         )
         self._shown = self._outbound.open_reply(target, posted=remember)
         return self._shown
 
     def _stream(self, request: ModelRequest, shown: Reply) -> entries.Answered:
-        seconds = self._delivery.remaining() - _DELIVERY_SECONDS
+        seconds = min(self._delivery.remaining() - _DELIVERY_SECONDS, _MOST_MODEL_SECONDS)
         if seconds < _LEAST_MODEL_SECONDS:
             raise RetryableError("no-time", "the invocation has no time left for the model", retry_after=timedelta(0))
         started = self._use.monotonic()

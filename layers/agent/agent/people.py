@@ -14,6 +14,7 @@ from core.store import Directory
 
 _KEPT_SECONDS = 60.0  # a disabled person or installation is out a minute later
 _MOST_KEPT = 10_000
+_NOBODY = frozenset({"person-unknown", "person-deactivated"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,9 @@ class People:
     ) -> tuple[User | None, str | None]:
         try:
             person = outbound.identify(message.external_user_id)
-        except PermanentError:
+        except PermanentError as exc:
+            if exc.code not in _NOBODY:
+                raise  # a revoked token or a missing right is the installation's fault, not the person's
             return None, None
         if not person.email or person.is_bot:
             return None, None

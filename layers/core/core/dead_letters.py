@@ -59,11 +59,12 @@ def _end_turn(
     ulid = keys.message_ulid(
         address.platform, address.workspace_id, address.channel_id, message.external_message_id, message.sent_at
     )
-    if reply := store.find_reply(company_id, keys.message_id(conversation_id, ulid)):
-        _deliver(message, company_id, reply, store, connect(installation))
-        return
     conversation = store.get_conversation(company_id, conversation_id)
     task = store.record_dead_letter(company_id, conversation_id, _failed_task(conversation_id, ulid, now), now=now)
+    if task.status is not TaskStatus.FAILED:
+        if reply := store.find_reply(company_id, keys.message_id(conversation_id, ulid)):
+            _deliver(message, company_id, reply, store, connect(installation))
+        return
     ids = _tell(message, connect(installation), _begun(conversation, task))
     store.save_task_outgoing_ids(company_id, task, ids)
 

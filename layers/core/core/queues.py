@@ -6,6 +6,7 @@ one after the other. A message that failed gives itself and what follows it in i
 
 import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 # work is kept invisible for this long, and the time is renewed while the work goes on.
 _VISIBILITY_SECONDS = 90
 _RENEWAL_SECONDS = 30
+_LAST_WAITS = (2.0, 10.0)  # seconds between tries within one invocation
+_LEAST_SECONDS = 30.0  # of an invocation, for one more try
 _LONGEST_WAIT = timedelta(minutes=15)  # a message that is given back waits no longer than this
 _FIRST_WAIT = timedelta(seconds=5)  # six times as long after each further try: half a minute outlasts a hiccup
 _MAX_ENTRIES = 10  # messages that SQS takes in one batch request
@@ -67,23 +70,27 @@ class Delivery[T: BaseModel]:
     Attributes:
         message: The contract that was published.
         attempt: 1 for the first delivery, more for redeliveries.
-        is_last_attempt: True where the queue will give up after this one.
         remaining: Seconds that are left to the invocation, asked anew at each call.
     """
 
     message: T
     attempt: int
-    is_last_attempt: bool
     remaining: Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue as a door knows it. After `max_receive_count` deliveries it hands a message to its dead-letter queue."""
+    """A queue as a door knows it.
+
+    Attributes:
+        max_receive_count: After so many deliveries it hands a message to its dead-letter queue.
+        received_before: Deliveries by the queue that a dead letter came from: SQS goes on counting.
+    """
 
     client: "SQSClient"
     url: str
     max_receive_count: int = 3
+    received_before: int = 0
 
 
 def publish(contract: Contract, *, queue: Queue, trace_header: Callable[[], str | None]) -> None:
@@ -98,7 +105,7 @@ def publish(contract: Contract, *, queue: Queue, trace_header: Callable[[], str 
     try:
         queue.client.send_message(
             QueueUrl=queue.url,
-            MessageBody=contract.model_dump_json(by_alias=True, exclude_defaults=False),
+            MessageBody=_as_body(contract),
             MessageGroupId=contract.group_id,
             MessageDeduplicationId=contract.deduplication_id,
             MessageSystemAttributes=system_attributes,
@@ -107,6 +114,12 @@ def publish(contract: Contract, *, queue: Queue, trace_header: Callable[[], str 
         raise RetryableError("queue-unavailable", f"SQS answered {exc.response['Error']['Code']}") from exc
     except BotoCoreError as exc:
         raise RetryableError("queue-unavailable", "SQS gave no answer") from exc
+
+
+def _as_body(contract: Contract) -> str:
+    """JSON without the two characters that SQS refuses and JSON does not escape by itself."""
+    body = contract.model_dump_json(by_alias=True, exclude_defaults=False)
+    return body.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
 def consume[T: BaseModel](
@@ -124,48 +137,69 @@ def consume[T: BaseModel](
     queue, and what follows it goes on.
     """
     batch = _Batch(event["Records"], queue)
-
-    def attempt_one(record: dict[str, Any], attempt: int) -> None:
-        delivery = Delivery(
-            message=contract.model_validate_json(record["body"]),
-            attempt=attempt,
-            is_last_attempt=attempt >= queue.max_receive_count,
-            remaining=lambda: context.get_remaining_time_in_millis() / 1000,
-        )
-        handle(delivery)
-
+    invocation = _Invocation(contract, handle, queue, context, batch)
     groups = _by_group(event["Records"])
     with (
         batch.kept_invisible(),
         ThreadPoolExecutor(max_workers=len(groups) or 1, thread_name_prefix="group") as threads,
     ):
-        running = [threads.submit(_work, group, attempt_one, batch, queue.max_receive_count) for group in groups]
+        running = [threads.submit(invocation.work, group) for group in groups]
     for group_run in running:  # all have ended: what kills one group does not take the others with it
         group_run.result()
     metrics.flush()
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in batch.given_back]}
 
 
-def _work(
-    group: list[dict[str, Any]],
-    attempt_one: Callable[[dict[str, Any], int], None],
-    batch: "_Batch",
-    max_receive_count: int,
-) -> None:
-    """Work on the messages of one group in order, up to the first that has to be given back."""
-    for position, record in enumerate(group):
-        attempt = int(record["attributes"].get("ApproximateReceiveCount", "1"))
+@dataclass(frozen=True, slots=True)
+class _Invocation[T: BaseModel]:
+    """One batch's work."""
+
+    contract: type[T]
+    handle: Callable[[Delivery[T]], None]
+    queue: Queue
+    context: LambdaTime
+    batch: "_Batch"
+
+    def work(self, group: list[dict[str, Any]]) -> None:
+        """Work on the messages of one group in order, up to the first that has to be given back."""
+        for position, record in enumerate(group):
+            received = int(record["attributes"].get("ApproximateReceiveCount", "1"))
+            is_last = received >= self.queue.max_receive_count
+            attempt = max(received - self.queue.received_before, 1)
+            wait = self._attempt(record, attempt)
+            if position and is_last:
+                wait = self._attempt_again(record, attempt, wait)
+            if wait is None:
+                self.batch.done(record)
+            elif is_last:
+                self.batch.give_back([record], timedelta(0))
+            else:
+                self.batch.give_back(group[position:], wait)
+                return
+
+    def _attempt(self, record: dict[str, Any], attempt: int) -> timedelta | None:
+        """Handle one message; None where that went well, else how long it is to rest."""
+        about: dict[str, Any] = {"messageId": record["messageId"], "attempt": attempt}
         try:
-            attempt_one(record, attempt)
+            message = self.contract.model_validate_json(record["body"])
+            about["correlation_id"] = getattr(message, "correlation_id", None)
+            self.handle(Delivery(message=message, attempt=attempt, remaining=self._remaining))
         # Whatever goes wrong with one message must not take its batch down.
         except Exception as exc:  # noqa: BLE001
-            wait = _wait_after(exc, attempt, record["messageId"])
-            if attempt < max_receive_count:
-                batch.give_back(group[position:], wait)
-                return
-            batch.give_back([record], timedelta(0))
-        else:
-            batch.done(record)
+            return _wait_after(exc, attempt, about)
+        return None
+
+    def _attempt_again(self, record: dict[str, Any], attempt: int, wait: timedelta | None) -> timedelta | None:
+        """More tries for what stood behind a failing message: the queue counted deliveries that were none."""
+        for seconds in _LAST_WAITS:
+            if wait is None or self._remaining() < seconds + _LEAST_SECONDS:
+                break
+            time.sleep(seconds)
+            wait = self._attempt(record, attempt)
+        return wait
+
+    def _remaining(self) -> float:
+        return self.context.get_remaining_time_in_millis() / 1000
 
 
 def _by_group(records: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -175,10 +209,10 @@ def _by_group(records: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return list(groups.values())
 
 
-def _wait_after(error: Exception, attempt: int, message_id: str) -> timedelta:
+def _wait_after(error: Exception, attempt: int, about: Mapping[str, Any]) -> timedelta:
     """How long the message rests, by what went wrong; logged without the error's own text where it is not ours."""
     code = error.code if isinstance(error, ServiceError) else type(error).__name__
-    details = {"messageId": message_id, "attempt": attempt, "code": code}
+    details = {**about, "code": code}
     if isinstance(error, RetryableError):
         logger.warning("message given back", extra=details)
     elif isinstance(error, ValidationError):

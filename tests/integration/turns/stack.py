@@ -125,8 +125,7 @@ class Stack:
 
     def bury(self, records: Sequence[Record]) -> list[str]:
         """One invocation of the dead-letter processor; the ids that it gave back."""
-        fresh = [{**r, "attributes": {**r["attributes"], "ApproximateReceiveCount": "1"}} for r in records]
-        answer = self.dead_letters.handler({"Records": fresh}, Context())
+        answer = self.dead_letters.handler({"Records": list(records)}, Context())  # SQS goes on counting
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     # What came of it
@@ -191,6 +190,12 @@ def load_door(name: str) -> ModuleType:
     return door
 
 
+def _load_dead_letters(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    with monkeypatch.context() as environment:
+        environment.setenv("MAX_RECEIVE_COUNT", "8")
+        return load_door("dead_letter_processor")
+
+
 def make_queues(sqs: "SQSClient") -> dict[str, str]:
     """The queues that the doors are told of."""
     attributes = {"FifoQueue": "true", "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
@@ -220,6 +225,7 @@ def running_stack(monkeypatch: pytest.MonkeyPatch, *, table_name: str, bucket_na
             "MESSAGES_QUEUE_URL": queue_urls["messages"],
             "DEAD_LETTER_QUEUE_URL": queue_urls["dead_letters"],
             "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),
+            "RECEIVED_BEFORE": str(MAX_RECEIVE_COUNT),
             "SLACK_SIGNING_SECRET_NAME": "parley/test/slack-signing-secret",
             "SLACK_API_BASE_URL": slack.base_url,
             "OPENAI_API_KEY_SECRET_NAME": "parley/test/openai-api-key",
@@ -238,7 +244,7 @@ def running_stack(monkeypatch: pytest.MonkeyPatch, *, table_name: str, bucket_na
             store=processor.store,
             webhook=load_door("slack_webhook"),
             processor=processor,
-            dead_letters=load_door("dead_letter_processor"),
+            dead_letters=_load_dead_letters(monkeypatch),
         )
         seed(stack.store)
         yield stack

@@ -1,6 +1,8 @@
 """A process that dies at any crossing of its border: the next delivery ends with one answer, stored and shown once."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -10,7 +12,6 @@ from agent.model import OpenAIModel
 from agent.model_values import ModelEvent, ModelRequest
 from core.http import Http
 from core.models import ConversationStatus, Role, TaskStatus
-from local.fake_slack.demo import DEMO
 from local.standin_model.script import Behaviour
 from local.standin_model.values import Usage
 from tests.integration.turns.stack import COMPANY, Killed, Stack, again, load_door
@@ -135,8 +136,60 @@ def test_a_late_worker_neither_stores_nor_answers_a_second_time(stack: Stack, mo
     monkeypatch.setattr(OpenAIModel, "stream", stream)
     failed = stack.deliver([record])
     assert [r["messageId"] for r in failed] == [record["messageId"]]
+    assert len(stack.thread(ts)) == 1
     assert len(stack.messages(ts)) == 3
     assert stack.store.month_usage(COMPANY, stack.messages(ts)[-1].created_at.strftime("%Y-%m"))[0].messages == 1
     assert stack.deliver(failed) == []
-    assert DEMO.bot_user_id == stack.thread(ts)[0].user
-    assert len(stack.messages(ts)) == 3
+    assert len(stack.thread(ts)) == 1
+
+
+def test_one_notice_wherever_the_dead_letter_processor_dies(stack: Stack, border: Border) -> None:
+    for crossing in range(1, _MOST_CROSSINGS):
+        for is_after in (False, True):
+            stack.model.clear()
+            stack.model.script(*[Behaviour(fail_status=500)] * 12)
+            border.die_at = 0
+            ts = stack.ask("doomed")
+            waiting = stack.receive()
+            for _ in range(3):
+                waiting = stack.deliver(waiting)
+            border.crossings, border.die_at, border.is_after = 0, crossing, is_after
+            is_dead = False
+            try:
+                assert stack.bury(waiting) == []
+            except Killed:
+                is_dead = True
+            border.die_at = 0
+            if is_dead:
+                assert stack.bury([again(each) for each in waiting]) == []
+            assert "went wrong" in stack.answer(ts)
+            (task,) = stack.tasks(ts)
+            assert (task.status, task.error_class) == (TaskStatus.FAILED, "dead-letter")
+        if not is_dead:
+            break
+    else:
+        pytest.fail("it never ended without dying")
+    assert crossing >= 4
+
+
+def test_a_dead_letter_leaves_the_next_answer_alone(stack: Stack) -> None:
+    stack.model.script(Behaviour(when="first", text="Answer to the first."))
+    for method in ("chat.startStream", "chat.postMessage", "chat.update"):
+        stack.slack.fail_next(method, error="internal_error", times=30)
+    first = stack.ask("first")
+    waiting = stack.receive()
+    for _ in range(3):
+        waiting = stack.deliver(waiting)
+    stack.slack.clear_failures()
+    gate = threading.Event()
+    stack.model.script(Behaviour(when="second", deltas=["Answer ", "to the second."], gate=gate, hold_at=1))
+    stack.ask("second", thread_ts=first)
+    (second,) = stack.receive()
+    with ThreadPoolExecutor(1) as invocation:
+        done = invocation.submit(stack.deliver, [second])
+        assert stack.slack.wait_for(lambda: any(m.is_streaming for m in stack.thread(first)), seconds=20)
+        assert stack.bury(waiting) == []
+        gate.set()
+        assert done.result() == []
+    assert {message.text for message in stack.thread(first)} == {"Answer to the first.", "Answer to the second."}
+    assert len(stack.thread(first)) == 2

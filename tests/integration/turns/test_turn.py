@@ -166,6 +166,21 @@ def test_a_stranger_is_refused_once_and_no_model_is_called(stack: Stack, strange
     assert stack.conversations() == ()
 
 
+def test_a_refusal_that_is_delivered_twice_is_said_once(stack: Stack, stranger: SlackUser) -> None:
+    ts = stack.ask("let me in", user=stranger.id)
+    (record,) = stack.receive()
+    assert stack.deliver([record]) == []
+    assert stack.deliver([{**record, "messageId": "another"}]) == []
+    assert "directory" in stack.answer(ts)
+
+
+def test_a_right_that_is_missing_is_not_taken_for_a_stranger(stack: Stack) -> None:
+    stack.slack.fail_next("users.info", error="missing_scope", times=10)
+    ts = stack.ask("hello")
+    assert len(stack.settle()) == 1
+    assert "went wrong" in stack.answer(ts)
+
+
 def test_a_refused_person_is_answered_once_they_are_in_the_directory(stack: Stack, stranger: SlackUser) -> None:
     stack.ask("let me in", user=stranger.id)
     stack.settle()

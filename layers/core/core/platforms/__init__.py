@@ -82,6 +82,8 @@ class ReplyTarget:
         search_from: Set on a later try of which nothing is recorded: look for a message of ours newer than this
             platform id before posting, because the earlier try may have died between posting and recording.
         answered_ids: Platform messages known to belong to other answers; a search never takes one of them.
+        is_alone: True where nobody else can be answering in this conversation now: an unfinished message of ours that
+            does not say what it answers is then this answer's. Else it may be somebody's, and is left alone.
     """
 
     address: Address
@@ -91,6 +93,7 @@ class ReplyTarget:
     outgoing_ids: tuple[str, ...] = ()
     search_from: str | None = None
     answered_ids: frozenset[str] = frozenset()
+    is_alone: bool = False
 
 
 def reply_to(
@@ -99,6 +102,7 @@ def reply_to(
     outgoing_ids: tuple[str, ...] = (),
     is_unrecorded: bool = False,
     answered_ids: frozenset[str] = frozenset(),
+    is_alone: bool = False,
 ) -> ReplyTarget:
     """Where the answer to `message` goes; `is_unrecorded`: an earlier try may have posted something it never noted."""
     return ReplyTarget(
@@ -109,6 +113,7 @@ def reply_to(
         outgoing_ids=outgoing_ids,
         search_from=message.external_message_id if is_unrecorded and not outgoing_ids else None,
         answered_ids=answered_ids,
+        is_alone=is_alone,
     )
 
 

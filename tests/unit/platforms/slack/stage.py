@@ -82,6 +82,7 @@ class Stage:
         ids: tuple[str, ...] = (),
         search_from: str | None = None,
         answered: Iterable[str] = (),
+        is_alone: bool = True,
         posted: Posted | None = None,
     ) -> Reply:
         target = ReplyTarget(
@@ -92,6 +93,7 @@ class Stage:
             outgoing_ids=ids,
             search_from=search_from,
             answered_ids=frozenset(answered),
+            is_alone=is_alone,
         )
         return self.outbound.open_reply(target, posted=posted or self.recorded.append)
 

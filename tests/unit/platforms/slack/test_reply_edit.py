@@ -5,10 +5,7 @@ import pytest
 from core.errors import PermanentError, RetryableError
 from core.models import Address
 from local.fake_slack import DEMO, FailureMode
-from local.fake_slack.arguments import Arguments
-from local.fake_slack.chat import message_json
-from local.fake_slack.methods import METHODS, Method
-from local.fake_slack.state import App, SlackState, User
+from local.fake_slack.state import User
 from tests.unit.platforms.slack.stage import DiedError, Stage
 
 _NOT_OFFERED = [
@@ -309,17 +306,7 @@ def test_search_that_slack_delays_is_given_back(stage: Stage) -> None:
     assert stage.answers(question) == []
 
 
-def test_process_that_died_in_a_direct_message_leaves_one_answer(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def history(state: SlackState, app: App, arguments: Arguments) -> dict[str, object]:
-        oldest = arguments.required("oldest")
-        found = state.messages(state.channel(app, arguments.required("channel")).id)
-        shown: list[dict[str, object]] = [
-            message_json(each) | {"metadata": each.metadata} for each in found if each.ts > oldest
-        ]
-        return {"messages": shown[::-1], "has_more": False}
-
-    if "conversations.history" not in METHODS:
-        monkeypatch.setitem(METHODS, "conversations.history", Method(history, None, reads_json=False))
+def test_process_that_died_in_a_direct_message_leaves_one_answer(stage: Stage) -> None:
     question = stage.slack.post_as(DEMO.user_id, "Hello", channel=DEMO.dm_channel_id).ts
     stage.slack.fail_next("chat.postMessage", mode=FailureMode.DROP, effect_first=True)
     stage.reply_direct(question).append("Hel")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from core.errors import PermanentError, RetryableError
+from core.errors import PermanentError, RetryableError, ServiceError
 from core.platforms import Posted, ReplyTarget
 from core.platforms.slack.api import SlackApi, SlackRefusedError
 from core.platforms.slack.format import defuse, held_back
@@ -168,10 +168,26 @@ class SlackReply:
             self._messages += [_Message(message_id) for message_id in found]
             self._record()
 
-    def _record(self) -> None:
+    def _record(self, *, is_new: bool = False) -> None:
+        """Have the ids noted; a message just made that nobody noted is taken back, for nobody would ever end it."""
         self._is_recording = True
-        self._posted(self.outgoing_ids)
+        try:
+            self._posted(self.outgoing_ids)
+        except ServiceError:
+            if is_new:
+                self._withdraw()
+            raise
         self._is_recording = False
+
+    def _withdraw(self) -> None:
+        message = self._messages.pop()
+        stream, self._stream = self._stream, None
+        try:
+            if stream is not None:
+                self._thread.stop_stream(message.id)
+            self._thread.delete(message.id)
+        except ServiceError:
+            return  # a successor finds it, if there is one
 
     def _add(self, make: Callable[[], str], shown: str) -> str:
         """The id of a message just made, which is to be recorded before anything else is sent."""
@@ -218,7 +234,7 @@ class SlackReply:
                 started_at = self._monotonic()
                 message_id = self._add(partial(self._thread.start_stream, shown), shown)
                 stream = self._stream = _Stream(message_id, started_at, sent, shown)
-                self._record()
+                self._record(is_new=True)
                 if is_last:
                     self._thread.stop_stream(stream.id)
             elif not shown.startswith(stream.text):
@@ -292,7 +308,7 @@ class SlackReply:
             shown = self._dialect.render(part) if part.strip() else _EMPTY
             if place >= len(self._messages):
                 self._add(partial(self._thread.post, self._dialect, shown), shown)
-                self._record()
+                self._record(is_new=True)
             elif self._messages[place].shown != shown and not self._edit(self._messages[place], shown):
                 return False
         return True

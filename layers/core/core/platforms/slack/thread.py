@@ -83,7 +83,7 @@ class Thread:
         """Messages of this answer that are not `known`: an earlier try posted them and died before recording them.
 
         A message that says which question it answers is taken for this one only. A stream that never ended says
-        nothing; of those at most one can exist, the oldest.
+        nothing: of those the oldest is taken, where nobody else can be streaming here.
         """
         target = self._target
         since = max([target.search_from or target.in_reply_to, *known])
@@ -101,7 +101,7 @@ class Thread:
                 unsaid.append(ts)
             elif question == target.in_reply_to:
                 found.append(ts)
-        return sorted(found) or sorted(unsaid)[:1]
+        return sorted(found) or (sorted(unsaid)[:1] if target.is_alone else [])
 
     def _is_here(self, message: Mapping[str, object], ts: str) -> bool:
         return message.get("thread_ts") in ((self._target.address.thread_id,) if self.can_stream else (None, "", ts))
