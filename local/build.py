@@ -15,7 +15,7 @@ from local.tools import exclusive, install, tool_environment
 
 _BUILDS = PROJECT / ".aws-sam"
 _SOURCES = ("template.yaml", "layers", "functions", "local/sam.lock", "local/build.py")
-_CHOICE = re.compile(r"^  Architecture:\n(?:    .*\n)+", re.MULTILINE)
+_PARAMETER = re.compile(r"^  Architecture:\n(?:    .*\n)+|^ +- Architecture\n", re.MULTILINE)
 _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -45,12 +45,12 @@ def build(architecture: str) -> Path:
 
 
 def _settle_architecture(template: Path, architecture: str) -> None:
-    """Leave a built template no choice but the architecture that the libraries beside it are for."""
-    settled = f"  Architecture:\n    Type: String\n    AllowedValues: [{architecture}]\n    Default: {architecture}\n"
-    text, found = _CHOICE.subn(settled, template.read_text())
-    if found != 1:
-        raise LocalError("the built template has no parameter Architecture: local/build.py no longer knows its form")
-    template.write_text(text)
+    """Write into a built template what the libraries beside it are for, in place of the parameter.
+
+    A parameter would keep the value of the deployment before.
+    """
+    text = _PARAMETER.sub("", template.read_text())
+    template.write_text(re.sub(r"\bRef: Architecture\b", architecture, text))
 
 
 def _content_hash() -> str:

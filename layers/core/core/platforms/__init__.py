@@ -1,7 +1,7 @@
 """Platforms: the contract that every platform fulfils, and how an adapter is found by its folder's name.
 
 Adding one is adding a folder `<name>/` with `inbound.py` (`build(...) -> Inbound`) and `adapter.py`
-(`connect(...) -> Outbound`). There is no registry. Small and total: every platform has every method.
+(`connect(...) -> Outbound`). The folder is the registration; where its API is, is a setting. Small and total: every platform has every method.
 """
 
 import re
