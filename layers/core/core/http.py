@@ -1,4 +1,4 @@
-"""The only outbound HTTP: time limits, size caps, no redirects, Retry-After, and one translation of errors."""
+"""HTTP to the APIs that we know: time limits, size caps, no redirects, Retry-After, and one translation of errors."""
 
 import http.client
 import io
@@ -25,6 +25,7 @@ _MAX_ANSWER_BYTES = 4 * 1024 * 1024  # no API answer that we read is larger
 _MAX_RETRY_AFTER = 3600.0  # seconds; who asks for more is asked again after this
 
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)  # its warning of an odd header shows the whole URL
+logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # below, it shows the path and the query of each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class Http:
 
     def __init__(self) -> None:
         self._pool = urllib3.PoolManager(num_pools=8, maxsize=16, retries=False)
-        self._pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+        self._pool.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
 
     def post_json(
         self, url: str, payload: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, seconds: float = 10.0
@@ -200,9 +201,13 @@ class _TlsConnection(HTTPSConnection):
     response_class = _TimedResponse
 
 
-class _PlainPool(urllib3.HTTPConnectionPool):
+class PlainPool(urllib3.HTTPConnectionPool):
+    """Connections without TLS whose time limit holds to the last byte of the answer."""
+
     ConnectionCls = _PlainConnection
 
 
-class _TlsPool(urllib3.HTTPSConnectionPool):
+class TlsPool(urllib3.HTTPSConnectionPool):
+    """Connections with TLS whose time limit holds to the last byte of the answer."""
+
     ConnectionCls = _TlsConnection

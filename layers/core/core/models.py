@@ -4,6 +4,7 @@ JSON and stored names are the camelCase form of the Python names (`userCompanyId
 aware UTC datetimes here and ISO 8601 with milliseconds in JSON.
 """
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -95,10 +96,14 @@ class Address(Value):
 
 
 class Company(Value):
-    """A tenant of ours."""
+    """A tenant of ours.
+
+    `retention_days` is for how many whole days what its people say is kept; None keeps it until somebody deletes it.
+    """
 
     id: str
     name: str
+    retention_days: int | None = Field(default=None, ge=1, le=3650)
     created_at: Time
 
 
@@ -145,40 +150,21 @@ class Installation(Value):
     updated_at: Time
 
 
-class Limits(Value):
-    """What one turn may take."""
+class ToolType(StrEnum):
+    """A flow of the company, a third-party HTTP API, another AI configuration, or a way to find something out."""
 
-    max_output_tokens: int = 4096
-    history_messages: int = 20
-    history_characters: int = 48_000
-
-
-class Settings(Value):
-    """One version of a company's AI configuration (LLMSettings)."""
-
-    id: str
-    company_id: str
-    version: int
-    name: str
-    model: str
-    api_kind: ApiKind
-    prompt: str
-    limits: Limits = Limits()
-    created_at: Time
+    ACTION_FLOW = "ACTION_FLOW"
+    TPA = "TPA"
+    AI = "AI"
+    OBTAIN_MORE_INFORMATION = "OBTAIN_MORE_INFORMATION"
 
 
-class Input(Value):
-    """The AI configuration a conversation started with. Immutable; stored once per content hash (`sha256`)."""
+class ToolStatus(StrEnum):
+    """STARTED → COMPLETED | FAILED."""
 
-    settings_id: str
-    settings_version: int
-    prompts: tuple[str, ...]
-    knowledge_base: dict[str, Any] = Field(default_factory=dict)  # no knowledge base is configured: empty
-    tools: tuple[dict[str, Any], ...] = ()
-    output_configuration: dict[str, Any] | None = None  # a JSON Schema, where the answer has a fixed shape
-    model: str
-    api_kind: ApiKind
-    limits: Limits = Limits()
+    STARTED = "STARTED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
 
 
 class ImageReference(Value):
@@ -207,6 +193,37 @@ class Usage(Value):
     total_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+
+
+class ToolUsage(Value):
+    """One use of a tool: what was asked of it and what it gave. Written before its result is used.
+
+    Attributes:
+        call_id: The model's id of the call, unique within the task.
+        step: Which model call of the turn asked for it, from 0.
+        place: Which of its step's calls it is, from 0.
+        said: What the model said in that step beside its calls; with the step's first use.
+        step_usage: The tokens of that step, so that a successor counts them; with the step's first use.
+        request: The arguments, as JSON.
+        response: What the model was told, as text.
+        idempotency_key: The same for every try of this call, and sent along with it.
+    """
+
+    name: str
+    call_id: str
+    type: ToolType | None = None  # None: the model named a tool that does not exist
+    step: int = 0
+    place: int = 0
+    said: str = ""
+    step_usage: Usage | None = None
+    request: str
+    response: str | None = None
+    message_id: str  # of the question
+    status: ToolStatus
+    started_at: Time
+    duration_ms: int | None = None
+    idempotency_key: str
+    error: str | None = None
 
 
 class Conversation(Value):
@@ -238,6 +255,12 @@ class Conversation(Value):
     updated_at: Time
 
 
+def _read_part(part: ContentPart) -> str:
+    if part.json_value is not None:
+        return json.dumps(part.json_value, ensure_ascii=False, indent=2)
+    return part.text or ""
+
+
 class Message(Value):
     """One message of a conversation (LLMConversationMessage) with its content parts."""
 
@@ -261,8 +284,8 @@ class Message(Value):
 
     @property
     def text(self) -> str:
-        """What the model reads of this message: its text parts, joined."""
-        return "\n".join(part.text for part in self.content if part.text)
+        """What is read of this message: its text and JSON parts, joined."""
+        return "\n".join(filter(None, map(_read_part, self.content)))
 
 
 class Task(Value):

@@ -20,8 +20,10 @@ from core.errors import PermanentError, RetryableError
 from core.models import ApiKind
 
 if TYPE_CHECKING:
+    from mypy_boto3_lambda.client import LambdaClient
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_stepfunctions.client import SFNClient
 
 _SECRET_TTL_SECONDS = 300.0  # a rotated secret is in use everywhere five minutes later
 # What Secrets Manager answers as long as nobody changes the secret, its key or the function's role.
@@ -96,6 +98,12 @@ class ProcessorSettings(ConsumerSettings):
     openai_base_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
     openai_model: Name
     openai_api_kind: ApiKind = ApiKind.RESPONSES
+    tool_insecure_hosts: str = ""
+
+    @property
+    def insecure_hosts(self) -> frozenset[str]:
+        """Hosts that tools may reach over plain HTTP and on this machine: none on AWS, loopback on the local stack."""
+        return frozenset(self.tool_insecure_hosts.split(",")) - {""}
 
     @property
     def openai_url(self) -> str:
@@ -123,6 +131,13 @@ _CLIENT_CONFIG = Config(
 def create_sqs_client() -> "SQSClient":
     """An SQS client for a door to hand on."""
     return boto3.client("sqs", config=_CLIENT_CONFIG)
+
+
+def create_flow_clients() -> "tuple[LambdaClient, SFNClient]":
+    """Clients for the flows of a company. Lambda's does not retry: what timed out may be running still."""
+    patient = Config(connect_timeout=2, read_timeout=130, user_agent="parley")
+    once = patient.merge(Config(retries={"total_max_attempts": 1, "mode": "standard"}))
+    return boto3.client("lambda", config=once), boto3.client("stepfunctions", config=patient)
 
 
 def create_secrets_client() -> "SecretsManagerClient":

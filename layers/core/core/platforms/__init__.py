@@ -1,7 +1,8 @@
 """Platforms: the contract that every platform fulfils, and how an adapter is found by its folder's name.
 
 Adding one is adding a folder `<name>/` with `inbound.py` (`build(...) -> Inbound`) and `adapter.py`
-(`connect(...) -> Outbound`). The folder is the registration; where its API is, is a setting. Small and total: every platform has every method.
+(`connect(...) -> Outbound`). The folder is the registration; where the platform's API is, is a setting. The contract is
+small and total: every platform has every method.
 """
 
 import re

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from core.errors import RetryableError
 from core.models import Address, Conversation, Value
+from core.store.expiry import Expiry
 
 
 class Opening(Value):
@@ -28,11 +29,13 @@ class Claim:
             in the middle of its answer left behind.
         fencing_token: Grows with every claim; a write that carries an older one is refused.
         task_id: What the conversation was claimed for.
+        expiry: When what is written with this claim is gone; None where it is kept for good.
     """
 
     conversation: Conversation
     fencing_token: int
     task_id: str
+    expiry: Expiry | None = None
 
 
 class ConversationBusyError(RetryableError):

@@ -10,10 +10,9 @@ from typing import Any
 
 from core.models import ContentPart, ContentType, Message, Role, Task
 from core.store import keys
+from core.store.expiry import Expiry
 from core.store.items import MessageItem, TaskItem, to_stored_name
-from core.store.overflow import Overflow, Pointer
-
-type Place = tuple[str, str, str]  # company, conversation, ULID
+from core.store.overflow import Overflow, Place, Pointer, mend
 
 _MESSAGE_TEXTS = ("user_prompt", "structured_user_prompt", "llm_parsed_output")
 _OUTPUTS = ("llm_raw_output", "llm_structured_output")
@@ -27,36 +26,23 @@ class Contents:
     def __init__(self, overflow: Overflow) -> None:
         self._overflow = overflow
 
-    def pack_message(self, company_id: str, message: Message) -> MessageItem:
+    def pack_message(self, company_id: str, message: Message, expiry: Expiry | None = None) -> MessageItem:
         """The item of a message. Its long texts are in S3 when this returns."""
-        item = MessageItem.from_value(message, keys.message_key(company_id, message.id))
-        place = (company_id, *keys.split_message_id(message.id))
+        item = MessageItem.from_value(message, keys.message_key(company_id, message.id), ttl=expiry and expiry.ttl)
+        texts = _Moving(self._overflow, keys.text_place(company_id, *keys.split_message_id(message.id)), expiry)
         for name in _MESSAGE_TEXTS:
-            setattr(item, name, _mend(getattr(message, name)))
+            setattr(item, name, mend(getattr(message, name)))
         main = _main_text(message.role, item.structured_user_prompt, item.llm_parsed_output)
         written, structured = item.user_prompt, item.structured_user_prompt
         if written and structured and len(structured) > _SHORT and (start := written.find(structured)) >= 0:
             item.structured_user_prompt = None
             item.structured_part = f"{start}:{len(structured)}"
-        moved = self._move_texts(item, _MESSAGE_TEXTS, place)
+        texts.move_from(item, _MESSAGE_TEXTS)
         item.content = [
-            self._pack_part(part, f"content.{index}", main, place, moved) for index, part in enumerate(message.content)
+            texts.pack_part(part, f"content.{index}", main) for index, part in enumerate(message.content)
         ] or None
-        item.overflow = _note(moved)
+        item.overflow = texts.note()
         return item
-
-    def _pack_part(
-        self, part: ContentPart, name: str, main: str | None, place: Place, moved: dict[str, Pointer]
-    ) -> Mapping[str, object]:
-        text = _mend(part.text)
-        plain_json = None if part.json_value is None else json.dumps(part.json_value)
-        stored = {
-            "type": part.type.value,
-            "text": None if text == main else self._move(f"{name}.text", text, place, moved),
-            "image": part.image.model_dump(by_alias=True) if part.image else None,
-            "JSON": self._move(f"{name}.JSON", plain_json, place, moved),
-        }
-        return {field: value for field, value in stored.items() if value is not None}
 
     def unpack_message(self, item: MessageItem) -> Message:
         """The message in an item, its texts filled in."""
@@ -83,18 +69,22 @@ class Contents:
             fields["text"] = main
         return ContentPart.model_validate({**fields, "messageId": message_id})
 
-    def pack_task(self, company_id: str, task: Task, reply: Message | None = None) -> TaskItem:
+    def pack_task(
+        self, company_id: str, task: Task, reply: Message | None = None, *, expiry: Expiry | None = None
+    ) -> TaskItem:
         """The item of a task. Its long texts are in S3 when this returns; what `reply` says is not stored again."""
-        item = TaskItem.from_value(task, keys.task_key(company_id, task.id))
+        item = TaskItem.from_value(task, keys.task_key(company_id, task.id), ttl=expiry and expiry.ttl)
         for name in (*_TASK_TEXTS, "error_message"):
-            setattr(item, name, _mend(getattr(task, name)))
-        said = _mend(reply.llm_parsed_output) if reply else None
+            setattr(item, name, mend(getattr(task, name)))
+        said = mend(reply.llm_parsed_output) if reply else None
         if said and len(said) > _SHORT:
             same = [name for name in _OUTPUTS if getattr(item, name) == said]
             for name in same:
                 setattr(item, name, None)
             item.same_as_reply = [to_stored_name(name) for name in same] or None
-        item.overflow = _note(self._move_texts(item, _TASK_TEXTS, (company_id, *keys.split_task_id(task.id))))
+        texts = _Moving(self._overflow, keys.text_place(company_id, *keys.split_task_id(task.id)), expiry)
+        texts.move_from(item, _TASK_TEXTS)
+        item.overflow = texts.note()
         return item
 
     def unpack_task(self, item: TaskItem, reply: Message | None = None) -> Task:
@@ -105,28 +95,47 @@ class Contents:
                 stored[name] = reply.llm_parsed_output if reply else None
         return Task.model_validate(stored)
 
-    def _move_texts(self, item: MessageItem | TaskItem, names: tuple[str, ...], place: Place) -> dict[str, Pointer]:
-        moved: dict[str, Pointer] = {}
-        for name in names:
-            setattr(item, name, self._move(to_stored_name(name), getattr(item, name), place, moved))
-        return moved
-
-    def _move(self, attribute: str, text: str | None, place: Place, moved: dict[str, Pointer]) -> str | None:
-        """`text`, or None where it was too big for the item and is now in S3."""
-        if text is None:
-            return None
-        pointer = self._overflow.keep(place, attribute, text)
-        if pointer is None:
-            return text
-        moved[attribute] = pointer
-        return None
-
     def _read_texts(self, names: tuple[str, ...], pointers: Mapping[str, Pointer]) -> dict[str, str]:
         return {name: self._overflow.read(pointer) for name in names if (pointer := pointers.get(to_stored_name(name)))}
 
 
-def _note(moved: Mapping[str, Pointer]) -> dict[str, dict[str, object]] | None:
-    return {attribute: pointer.model_dump(by_alias=True) for attribute, pointer in moved.items()} or None
+class _Moving:
+    """The texts of one item on their way to S3, as far as they are too big for the table."""
+
+    def __init__(self, overflow: Overflow, place: Place, expiry: Expiry | None) -> None:
+        self._overflow = overflow
+        self._place = place
+        self._expiry = expiry
+        self._moved: dict[str, Pointer] = {}
+
+    def move_from(self, item: MessageItem | TaskItem, names: tuple[str, ...]) -> None:
+        for name in names:
+            setattr(item, name, self._move(to_stored_name(name), getattr(item, name)))
+
+    def pack_part(self, part: ContentPart, name: str, main: str | None) -> Mapping[str, object]:
+        text = mend(part.text)
+        plain_json = None if part.json_value is None else json.dumps(part.json_value)
+        stored = {
+            "type": part.type.value,
+            "text": None if text == main else self._move(f"{name}.text", text),
+            "image": part.image.model_dump(by_alias=True) if part.image else None,
+            "JSON": self._move(f"{name}.JSON", plain_json),
+        }
+        return {field: value for field, value in stored.items() if value is not None}
+
+    def note(self) -> dict[str, dict[str, object]] | None:
+        """What the item says of its moved texts."""
+        return {attribute: pointer.model_dump(by_alias=True) for attribute, pointer in self._moved.items()} or None
+
+    def _move(self, attribute: str, text: str | None) -> str | None:
+        """`text`, or None where it was too big for the item and is now in S3."""
+        if text is None:
+            return None
+        pointer = self._overflow.keep(self._place, attribute, text, self._expiry)
+        if pointer is None:
+            return text
+        self._moved[attribute] = pointer
+        return None
 
 
 def _pointers(item: MessageItem | TaskItem) -> dict[str, Pointer]:
@@ -136,10 +145,3 @@ def _pointers(item: MessageItem | TaskItem) -> dict[str, Pointer]:
 def _main_text(role: str, structured: str | None, parsed: str | None) -> str | None:
     """The text that a message's content repeats."""
     return {Role.USER.value: structured, Role.ASSISTANT.value: parsed}.get(role)
-
-
-def _mend(text: str | None) -> str | None:
-    """`text` as UTF-8 can hold it: half of a surrogate pair becomes a question mark in a box."""
-    if text is None:
-        return None
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

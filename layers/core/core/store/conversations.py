@@ -9,10 +9,12 @@ from pynamodb.expressions.update import Action
 from core.models import Conversation, ConversationStatus, Task, to_iso
 from core.store import keys
 from core.store.claims import Opening
+from core.store.expiry import Expiry
 from core.store.items import ConversationItem as Item
 from core.store.table import Change
 
 _TITLE_BYTES = 80
+_DELETION = "deletion"  # what a conversation that is being deleted works on
 _RUNNING = (ConversationStatus.IN_PROGRESS, ConversationStatus.STREAMING)
 
 
@@ -20,10 +22,16 @@ def unpack_conversation(item: Item) -> Conversation:
     """The conversation in an item."""
     stored = item.fields()
     stored["address"] = {"platform": item.conversation_source, **item.address}
+    stored["cancel_requested"] = is_to_stop(item, item.current_task_id)
     for name in ("current_task_id", "streaming_task_id"):
         if name in stored:
             stored[name] = keys.task_id(item.id, stored[name])
     return Conversation.model_validate(stored)
+
+
+def is_to_stop(item: Item, task_ulid: str | None) -> bool:
+    """Whether somebody asked this task to stop."""
+    return item.cancel_requested is not None and item.cancel_requested == task_ulid
 
 
 def claim(
@@ -33,6 +41,7 @@ def claim(
     *,
     task_ulid: str,
     until: datetime,
+    expiry: Expiry | None,
     now: datetime,
 ) -> Change:
     """Make the conversation where there is none, and take its lease where that is free or over.
@@ -50,6 +59,7 @@ def claim(
             Item.fencing_token.add(1),
             Item.lease_until.set(until),
             Item.updated_at.set(now),
+            *expire(expiry),
         ],
         Item.lease_until.does_not_exist() | (Item.lease_until <= now) | (Item.current_task_id == task_ulid),
     )
@@ -86,6 +96,39 @@ def _opening_actions(company_id: str, conversation_id: str, opening: Opening, no
 def _shorten(title: str) -> str:
     """As much of a title as every turn can afford to write again, whole characters."""
     return title.encode("utf-8", "replace")[:_TITLE_BYTES].decode("utf-8", "ignore")
+
+
+def expire(expiry: Expiry | None) -> Sequence[Action]:
+    """Gone at `expiry`; kept for good where there is none."""
+    return [Item.ttl.set(expiry.ttl) if expiry else Item.ttl.remove()]
+
+
+def rename(title: str | None, session_id: str | None) -> Sequence[Action]:
+    """Another title and another session, where they are given."""
+    return [
+        *([Item.title.set(_shorten(title))] if title else []),
+        *([Item.session_id.set(session_id)] if session_id else []),
+    ]
+
+
+def request_cancel() -> Sequence[Action]:
+    """Whatever runs just now is to stop."""
+    return [Item.cancel_requested.set(Item.current_task_id)]
+
+
+def seal(company_id: str, conversation_id: str, *, until: datetime, now: datetime) -> Change:
+    """Keep every turn out until then, so that the conversation can be deleted; a deletion may go on with another's."""
+    return Change(
+        keys.conversation_key(company_id, conversation_id),
+        [
+            Item.status.set(ConversationStatus.CANCELED.value),
+            Item.current_task_id.set(_DELETION),
+            Item.fencing_token.add(1),
+            Item.lease_until.set(until),
+        ],
+        Item.pk.exists()
+        & (Item.lease_until.does_not_exist() | (Item.lease_until <= now) | (Item.current_task_id == _DELETION)),
+    )
 
 
 def renew(lease: timedelta, now: datetime) -> Sequence[Action]:
@@ -125,14 +168,14 @@ def end(status: ConversationStatus, now: datetime) -> Sequence[Action]:
     ]
 
 
-def count(task: Task) -> Sequence[Action]:
-    """A question and its reply are two messages more, and the tokens and cost of the task are in the totals."""
+def count(task: Task, *, messages: int) -> Sequence[Action]:
+    """So many messages more, and the tokens and cost of the task are in the totals."""
     tokens = (
         (Item.total_input_tokens, task.total_input_tokens),
         (Item.total_output_tokens, task.total_output_tokens),
         (Item.total_tokens, task.total_tokens),
     )
-    additions = [Item.message_count.add(2), *(total.add(number) for total, number in tokens if number)]
+    additions = [Item.message_count.add(messages), *(total.add(number) for total, number in tokens if number)]
     if task.cost is not None:
         additions.append(Item.total_cost.add(task.cost))
     return additions
@@ -143,6 +186,12 @@ def is_held(fencing_token: int, *also: ConversationStatus) -> Condition:
     statuses = [status.value for status in (*_RUNNING, *also)]
     held: Condition = (Item.fencing_token == fencing_token) & Item.status.is_in(*statuses)
     return held
+
+
+def is_running(task_ulid: str | None) -> Condition:
+    """A turn runs, or waits to be tried again; this very one, where it is named."""
+    running: Condition = Item.status.is_in(*[status.value for status in _RUNNING])
+    return running if task_ulid is None else running & (Item.current_task_id == task_ulid)
 
 
 def is_abandoned(task_ulid: str, now: datetime) -> Condition:

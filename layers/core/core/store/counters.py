@@ -1,6 +1,6 @@
 """Usage counters: what one person used on one day, and what a company used in a month."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from pynamodb.expressions.update import Action
 from core.models import Task, UsageCounter
 from core.store import keys
 from core.store.items import UsageItem
-from core.store.table import Change
+from core.store.table import Change, Table
 
 
 def count_turn(company_id: str, conversation_id: str, user_id: str, task: Task, now: datetime) -> list[Change]:
@@ -34,17 +34,34 @@ def _additions(task: Task) -> Sequence[Action]:
     return additions
 
 
-def read_month(company_id: str, month: date, items: Iterable[UsageItem]) -> tuple[UsageCounter, ...]:
-    """The company's month, summed, then each person's days in order."""
-    shards: list[UsageItem] = []
-    days: list[UsageCounter] = []
-    for item in items:
-        if item.sk.startswith(keys.MONTH_SHARDS):
-            shards.append(item)
-        elif item.sk.startswith(keys.DAY_COUNTERS):
-            _, day, _, user = item.sk.split("#")
-            days.append(_counter(company_id, f"{month:%Y-%m}-{day}", [item], user_id=keys.unescape(user)))
-    return (_counter(company_id, f"{month:%Y-%m}", shards), *days)
+class Counters:
+    """What was counted. Reads may lag a moment behind writes."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def month(self, company_id: str, month: date) -> tuple[UsageCounter, ...]:
+        """The company's month, summed, then each person's days in order."""
+        shards: list[UsageItem] = []
+        days: list[UsageCounter] = []
+        for item in self._table.query(UsageItem, keys.usage_partition(company_id, month)):
+            if item.sk.startswith(keys.MONTH_SHARDS):
+                shards.append(item)
+            elif item.sk.startswith(keys.DAY_COUNTERS):
+                _, day, _, user = item.sk.split("#")
+                days.append(_counter(company_id, f"{month:%Y-%m}-{day}", [item], user_id=keys.unescape(user)))
+        return (_counter(company_id, f"{month:%Y-%m}", shards), *days)
+
+    def company_month(self, company_id: str, month: date) -> UsageCounter:
+        """The company's month, summed; nobody's days are read."""
+        shards = UsageItem.sk.startswith(keys.MONTH_SHARDS)
+        items = self._table.query(UsageItem, keys.usage_partition(company_id, month), shards)
+        return _counter(company_id, f"{month:%Y-%m}", items)
+
+    def day(self, company_id: str, user_id: str, day: date) -> UsageCounter:
+        """One person's day; zeros where nothing was counted."""
+        item = self._table.get(UsageItem, keys.day_counter_key(company_id, day, user_id))
+        return _counter(company_id, day.isoformat(), [item] if item else [], user_id=user_id)
 
 
 def _counter(company_id: str, period: str, items: list[UsageItem], *, user_id: str | None = None) -> UsageCounter:

@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
+from core.configuration import Settings
 from core.errors import PermanentError
-from core.models import Company, Identity, Installation, Settings, User
+from core.models import Company, Identity, Installation, User
 from core.store import keys
+from core.store.configurations import pack_settings, unpack_settings
 from core.store.faults import ConditionFailedError
 from core.store.items import (
     CompanyItem,
@@ -15,14 +17,16 @@ from core.store.items import (
     UserItem,
     WorkspaceItem,
 )
+from core.store.overflow import Overflow
 from core.store.table import Delete, Put, Table
 
 
 class Directory:
     """Who belongs to which company. Reads may lag a moment behind writes."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, overflow: Overflow) -> None:
         self._table = table
+        self._overflow = overflow
 
     # Companies
 
@@ -45,6 +49,19 @@ class Directory:
         """All companies, by id."""
         found = self._table.query_index("GSI1", keys.COMPANIES, newest_first=False)
         return tuple(Company.model_validate(item.fields()) for item in self._table.get_many(CompanyItem, found))
+
+    def set_retention(self, company_id: str, days: int | None) -> Company:
+        """Say for how many days what a company's people say is kept from now on; None keeps it for good.
+
+        Raises:
+            PermanentError: `not-found`, there is no such company.
+        """
+        action = CompanyItem.retention_days.remove() if days is None else CompanyItem.retention_days.set(days)
+        try:
+            item = self._table.change(CompanyItem, keys.company_key(company_id), [action], CompanyItem.pk.exists())
+        except ConditionFailedError as exc:
+            raise PermanentError("not-found", f"there is no company {company_id!r}") from exc
+        return Company.model_validate(item.fields())
 
     # Users
 
@@ -103,6 +120,16 @@ class Directory:
         items = self._table.query(UserItem, keys.users_partition(company_id))
         return tuple(User.model_validate(item.fields()) for item in items)
 
+    def delete_user(self, user: User) -> None:
+        """Remove a person, and free the e-mail address; identities and conversations are not touched."""
+        is_theirs = EmailItem.pk.does_not_exist() | (EmailItem.user_id == user.id)
+        self._table.transact(
+            [
+                Delete(_user_key(user.company_id, user.id)),
+                Delete(keys.email_key(user.company_id, user.email), is_theirs),
+            ]
+        )
+
     # Identities
 
     def get_identity(self, company_id: str, platform: str, workspace_id: str, external_user_id: str) -> Identity | None:
@@ -133,6 +160,11 @@ class Directory:
         """A company's identities, by platform, workspace and user."""
         found = self._table.query_index("GSI1", keys.identities_partition(company_id), newest_first=False)
         return tuple(Identity.model_validate(item.fields()) for item in self._table.get_many(IdentityItem, found))
+
+    def delete_identity(self, identity: Identity) -> None:
+        """Forget who a platform's user is."""
+        item = _identity_item(identity)
+        self._table.delete(Delete((item.pk, item.sk)))
 
     # Installations
 
@@ -196,18 +228,46 @@ class Directory:
         following = current.version + 1 if current else 1
         if settings.version != following:
             raise PermanentError("version", f"the next version of these settings is {following}")
-        key = keys.settings_partition(settings.company_id, settings.id), keys.settings_place(settings.version)
-        item = SettingsItem.from_value(settings, key, limits=settings.limits.model_dump(by_alias=True))
-        if not self._table.put_new(item):
+        if not self._table.put_new(pack_settings(settings, self._overflow)):
             raise PermanentError("version", "somebody else stored this version of the settings just now")
 
     def current_settings(self, company_id: str, settings_id: str = "default") -> Settings | None:
         """The latest version of a company's AI configuration; None where it has none of its own."""
         partition = keys.settings_partition(company_id, settings_id)
         items = self._table.query(SettingsItem, partition, limit=1, newest_first=True, consistent=True)
-        if not items:
-            return None
-        return Settings.model_validate(items[0].fields())
+        return unpack_settings(items[0], self._overflow) if items else None
+
+    def get_settings(self, company_id: str, settings_id: str, version: int) -> Settings | None:
+        """One version of a company's AI configuration."""
+        key = keys.settings_partition(company_id, settings_id), keys.settings_place(version)
+        item = self._table.get(SettingsItem, key, consistent=True)
+        return unpack_settings(item, self._overflow) if item else None
+
+    def list_settings(self, company_id: str) -> tuple[Settings, ...]:
+        """The latest version of each of a company's AI configurations, by id."""
+        first = self._table.query_index("GSI1", keys.settings_list_partition(company_id), newest_first=False)
+        items = self._table.get_many(SettingsItem, first)
+        return tuple(current for item in items if (current := self.current_settings(company_id, item.id)))
+
+    def list_settings_versions(self, company_id: str, settings_id: str) -> tuple[Settings, ...]:
+        """Every version of an AI configuration, the latest first."""
+        partition = keys.settings_partition(company_id, settings_id)
+        items = self._table.query(SettingsItem, partition, newest_first=True, consistent=True)
+        return tuple(unpack_settings(item, self._overflow) for item in items)
+
+    def rollback_settings(self, company_id: str, settings_id: str, version: int, now: datetime) -> Settings:
+        """Store what an earlier version says as the next one, and return that.
+
+        Raises:
+            PermanentError: `not-found`, there is no such version; `version`, somebody else stored one just now.
+        """
+        earlier = self.get_settings(company_id, settings_id, version)
+        current = self.current_settings(company_id, settings_id)
+        if earlier is None or current is None:
+            raise PermanentError("not-found", f"the settings {settings_id!r} have no version {version}")
+        following = earlier.model_copy(update={"version": current.version + 1, "created_at": now})
+        self.put_settings(following)
+        return following
 
 
 def _user_key(company_id: str, user_id: str) -> keys.Key:

@@ -3,10 +3,12 @@
 import hashlib
 import json
 
+from core.configuration import Input
 from core.errors import PermanentError
-from core.models import Input
 from core.store import keys
+from core.store.configurations import pack_input, unpack_input
 from core.store.items import InputItem
+from core.store.overflow import Overflow
 from core.store.table import Table
 
 _KEPT = 256
@@ -15,8 +17,9 @@ _KEPT = 256
 class Inputs:
     """Inputs by the hash of their content. Safe to share between threads."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, overflow: Overflow) -> None:
         self._table = table
+        self._overflow = overflow
         self._kept: dict[tuple[str, str], Input] = {}
 
     def save(self, company_id: str, input_: Input) -> str:
@@ -24,8 +27,7 @@ class Inputs:
         content = json.dumps(input_.model_dump(mode="json", by_alias=True), sort_keys=True)
         sha256 = hashlib.sha256(content.encode()).hexdigest()
         if (company_id, sha256) not in self._kept:
-            limits = input_.limits.model_dump(by_alias=True)
-            self._table.put_new(InputItem.from_value(input_, keys.input_key(company_id, sha256), limits=limits))
+            self._table.put_new(pack_input(company_id, sha256, input_, self._overflow))
             self._keep(company_id, sha256, input_)
         return sha256
 
@@ -41,7 +43,7 @@ class Inputs:
         item = self._table.get(InputItem, keys.input_key(company_id, sha256))
         if item is None:
             raise PermanentError("input-missing", "the configuration that this conversation started with is gone")
-        input_ = Input.model_validate(item.fields())
+        input_ = unpack_input(item, self._overflow)
         self._keep(company_id, sha256, input_)
         return input_
 

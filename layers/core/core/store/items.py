@@ -23,7 +23,7 @@ from core.store.attributes import (
 
 type RawItem = Mapping[str, Mapping[str, Any]]  # DynamoDB's JSON: {"title": {"S": "Hello"}}
 
-_INDEX_KEYS = frozenset({"pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk"})
+_NOT_FIELDS = frozenset({"pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk", "ttl"})
 
 
 def _text(name: str) -> UnicodeAttribute:
@@ -51,7 +51,7 @@ def _document(name: str) -> DocumentAttribute:
 
 
 class Item(Model):
-    """The keys of the one table. The two indexes are sparse and hold keys alone."""
+    """The keys of the one table, and when an item is gone. The two indexes are sparse and hold keys alone."""
 
     pk = UnicodeAttribute(hash_key=True, attr_name="PK")
     sk = UnicodeAttribute(range_key=True, attr_name="SK")
@@ -59,6 +59,7 @@ class Item(Model):
     gsi1sk = _text("GSI1SK")
     gsi2pk = _text("GSI2PK")
     gsi2sk = _text("GSI2SK")
+    ttl = _number("ttl")
 
     apart: ClassVar[frozenset[str]] = frozenset()  # fields that the class's user encodes
 
@@ -77,11 +78,11 @@ class Item(Model):
         return cls.from_raw_data(cast("dict[str, Any]", raw))  # PynamoDB reads it only, and asks for a dict
 
     def fields(self) -> dict[str, Any]:
-        """What is stored, under the names of the value's fields; the keys are left out."""
+        """What is stored, under the names of the value's fields; keys and ttl are left out."""
         return {
             name: field
             for name in self.get_attributes()
-            if name not in _INDEX_KEYS and (field := getattr(self, name)) is not None
+            if name not in _NOT_FIELDS and (field := getattr(self, name)) is not None
         }
 
 
@@ -105,6 +106,7 @@ class CompanyItem(Item):
 
     id = _text("id")
     name = _text("name")
+    retention_days = _number("retentionDays")
     created_at = _time("createdAt")
 
 
@@ -160,35 +162,46 @@ class WorkspaceItem(Item):
 
 
 class SettingsItem(Item):
-    """PK `C#co#S#id`, SK `v#nnnnnn`."""
+    """PK `C#co#S#id`, SK `v#nnnnnn`; GSI1 `C#co#S` by id, for the first version alone.
 
-    apart = frozenset({"limits"})
+    What has parts of its own (tools, schema, limits) is one JSON text each.
+    """
+
+    apart = frozenset({"prompt", "tools", "output_configuration", "limits"})
 
     id = _text("id")
     company_id = _text("companyId")
     version = _number("version")
     name = _text("name")
     model = _text("model")
+    fallback_model = _text("fallbackModel")
     api_kind = _text("apiKind")
+    temperature = _number("temperature")
     prompt = _text("prompt")
-    limits = _document("limits")
+    tools = _text("tools")
+    output_configuration = _text("outputConfiguration")
+    limits = _text("limits")
     created_at = _time("createdAt")
+    overflow = _document("overflow")
 
 
 class InputItem(Item):
-    """PK `C#co#K#sha256`, SK `#`. Never changes."""
+    """PK `C#co#K#sha256`, SK `#`. Never changes. What has parts of its own is one JSON text each."""
 
-    apart = frozenset({"limits"})
+    apart = frozenset({"prompts", "knowledge_base", "tools", "output_configuration", "limits"})
 
     settings_id = _text("settingsId")
     settings_version = _number("settingsVersion")
-    prompts = _texts("prompts")
-    knowledge_base = JSONAttribute(null=True, attr_name="knowledgeBase")
-    tools = JSONAttribute(null=True, attr_name="tools")
-    output_configuration = JSONAttribute(null=True, attr_name="outputConfiguration")
+    prompts = _text("prompts")
+    knowledge_base = _text("knowledgeBase")
+    tools = _text("tools")
+    output_configuration = _text("outputConfiguration")
     model = _text("model")
+    fallback_model = _text("fallbackModel")
     api_kind = _text("apiKind")
-    limits = _document("limits")
+    temperature = _number("temperature")
+    limits = _text("limits")
+    overflow = _document("overflow")
 
 
 class ThreadItem(Item):
@@ -201,7 +214,8 @@ class ConversationItem(Item):
     """PK `C#co#V#conv`, SK `#META`; GSI1 `C#co#U#user` by the last finished turn, GSI2 `C#co#E#type#id`.
 
     Stays below 1 KB, because every turn writes it three times: `currentTaskId` and `streamingTaskId` are stored
-    without the conversation's id before them.
+    without the conversation's id before them. `cancelRequested` is the `currentTaskId` that is to stop: a flag that
+    the next turn finds left over means nothing.
     """
 
     id = _text("id")
@@ -220,7 +234,7 @@ class ConversationItem(Item):
     total_output_tokens = _number("totalOutputTokens")
     total_tokens = _number("totalTokens")
     total_cost = DecimalAttribute(null=True, attr_name="totalCost")
-    cancel_requested = _flag("cancelRequested")
+    cancel_requested = _text("cancelRequested")
     current_task_id = _text("currentTaskId")
     streaming_task_id = _text("streamingTaskId")
     outgoing_ids = _texts("outgoingIds")
@@ -292,6 +306,32 @@ class TaskItem(Item):
     created_at = _time("createdAt")
     updated_at = _time("updatedAt")
     same_as_reply = _texts("sameAsReply")
+    overflow = _document("overflow")
+
+
+class ToolUsageItem(Item):
+    """PK `C#co#V#conv`, SK `U#ulid of the question#nnnnnn`: three digits of the step, three of the place in it.
+
+    `duration` is in milliseconds.
+    """
+
+    apart = frozenset({"said", "request", "response", "error", "step_usage"})
+
+    name = _text("name")
+    call_id = _text("callId")
+    type = _text("type")
+    step = _number("step")
+    place = _number("place")
+    said = _text("said")
+    step_usage = _document("stepUsage")
+    request = _text("request")
+    response = _text("response")
+    message_id = _text("messageId")
+    status = _text("status")
+    started_at = _time("startedAt")
+    duration_ms = _number("duration")
+    idempotency_key = _text("idempotencyKey")
+    error = _text("error")
     overflow = _document("overflow")
 
 

@@ -8,17 +8,19 @@
 | Identity | `C#co#X#platform#workspace` | external user id | `C#co#X` / `platform#workspace#user` |
 | Installation | `C#co#N` | `platform#workspace` | |
 | Workspace pointer | `X#platform#workspace` | `#` | |
-| Settings | `C#co#S#id` | `v#nnnnnn` | |
+| Settings | `C#co#S#id` | `v#nnnnnn` | `C#co#S` / id, only on version 1 |
 | Input | `C#co#K#<sha256>` | `#` | |
 | Thread pointer | `C#co#H#platform#channel#thread` | `#` | |
 | Conversation | `C#co#V#conv` | `#META` | `C#co#U#user` / time of the last finished turn |
 | Message | `C#co#V#conv` | `M#<ulid>` | |
 | Task | `C#co#V#conv` | `T#<ulid of its question>` | `C#co#F` / updatedAt, only while FAILED |
+| Tool usage | `C#co#V#conv` | `U#<ulid of its question>#nnnnnn` | |
 | Usage | `C#co#Q#yyyymm` | `D#dd#U#user`, `M#nn` | |
 
 A conversation about an entity is on GSI2, too: `C#co#E#type#id` / time of creation. Both indexes are sparse and hold
-keys alone. Every key begins with its company; the workspace pointer is the one way in from outside, and the list of
-companies the one index that spans them.
+keys alone. Tool usages are apart from the messages, so that a turn's history is one Query of exactly its messages.
+Every key begins with its company; the workspace pointer is the one way in from outside, and the list of companies the
+one index that spans them.
 
 The parts of a key come from outside (platforms' ids, e-mail addresses): `#` and `%` in them are escaped, so that no
 part can reach into its neighbour.
@@ -41,6 +43,7 @@ ONLY = "#"
 COMPANIES = "C"
 MESSAGES = "M#"
 TASKS = "T#"
+TOOL_USAGES = "U#"
 SETTINGS_VERSIONS = "v#"
 MONTH_SHARDS = "M#"
 DAY_COUNTERS = "D#"
@@ -208,6 +211,11 @@ def settings_partition(company_id: str, settings_id: str) -> str:
     return _join("C", company_id, "S", settings_id)
 
 
+def settings_list_partition(company_id: str) -> str:
+    """A company's settings in GSI1: one entry per id."""
+    return _join("C", company_id, "S")
+
+
 def settings_place(version: int) -> str:
     """Where a version of settings sorts."""
     return f"{SETTINGS_VERSIONS}{version:06}"
@@ -243,6 +251,22 @@ def task_key(company_id: str, id_: str) -> Key:
     """A task, by its public id."""
     conversation_id, ulid = split_task_id(id_)
     return conversation_partition(company_id, conversation_id), TASKS + ulid
+
+
+def tool_usages_of(question_ulid: str) -> str:
+    """How the sort keys of a question's tool usages begin."""
+    return f"{TOOL_USAGES}{question_ulid}#"
+
+
+def tool_usage_key(company_id: str, question_id: str, step: int, place: int) -> Key:
+    """One use of a tool, by the question that it was for, its step and its place in that."""
+    conversation_id, ulid = split_message_id(question_id)
+    return conversation_partition(company_id, conversation_id), f"{tool_usages_of(ulid)}{step:03}{place:03}"
+
+
+def text_place(company_id: str, conversation_id: str, *ulid: str) -> tuple[str, ...]:
+    """Where the long texts of a message, a task or a question's tool usages are in the bucket; or a conversation's."""
+    return ("C", company_id, "V", conversation_id, *ulid)
 
 
 def user_conversations_partition(company_id: str, user_id: str) -> str:

@@ -3,7 +3,10 @@
 import gzip
 import hashlib
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import batched
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from botocore.config import Config
@@ -11,11 +14,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from core.errors import RetryableError
 from core.models import Value
+from core.store.expiry import Expiry
+from core.store.items import to_stored_name
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import DeleteTypeDef, TagTypeDef
+
+type Place = tuple[str, ...]  # the steps from the company to the item: each is a folder
 
 _LONGEST_INLINE = 8 * 1024  # bytes of UTF-8; a longer text costs more in write units than in S3
+_TAG = "textDays"
+_DELETE_LIMIT = 1000  # keys in one DeleteObjects
 
 
 class Pointer(Value):
@@ -30,7 +40,8 @@ class Overflow:
     """The bucket's part under `overflow/`. Safe to share between threads.
 
     Objects are written before the item that points to them, so an item never points at nothing; the object of an item
-    that was then not written is overwritten by the next try, which has the same name for the same text.
+    that was then not written is overwritten by the next try, which has the same name for the same text. One whose item
+    expires is tagged with the age at which the bucket's lifecycle deletes it.
     """
 
     def __init__(
@@ -47,13 +58,14 @@ class Overflow:
         self._endpoint_url = endpoint_url
         self._lock = threading.Lock()
 
-    def keep(self, place: tuple[str, str, str], attribute: str, text: str) -> Pointer | None:
+    def keep(self, place: Place, attribute: str, text: str, expiry: Expiry | None = None) -> Pointer | None:
         """Store `text` where it is too big for the table.
 
         Args:
-            place: Company, conversation and ULID of the item.
+            place: Of the item.
             attribute: The attribute's stored name.
             text: Its text.
+            expiry: When the item is gone.
 
         Returns:
             The pointer; None where the text is small enough for the item itself.
@@ -64,15 +76,40 @@ class Overflow:
         if len(plain) <= _LONGEST_INLINE:
             return None
         sha256 = hashlib.sha256(plain).hexdigest()
-        company, conversation, ulid = (quote(part, safe="") for part in place)
-        key = f"overflow/C/{company}/V/{conversation}/{ulid}/{attribute}.{sha256[:16]}.gz"
+        key = f"{_folder(place)}{attribute}.{sha256[:16]}.gz"
+        body = gzip.compress(plain, mtime=0)
+        put = partial(
+            self._s3().put_object, Bucket=self._bucket_name, Key=key, Body=body, ContentType="application/gzip"
+        )
         try:
-            self._s3().put_object(
-                Bucket=self._bucket_name, Key=key, Body=gzip.compress(plain, mtime=0), ContentType="application/gzip"
-            )
+            if expiry:
+                put(Tagging=f"{_TAG}={expiry.text_days}")
+            else:
+                put()
         except (ClientError, BotoCoreError) as exc:
             raise RetryableError("overflow-unavailable", "a long text could not be stored") from exc
         return Pointer(key=key, sha256=sha256, bytes=len(plain))
+
+    def pack(self, place: Place, texts: Mapping[str, str | None], expiry: Expiry | None = None) -> dict[str, Any]:
+        """An item's texts as its attributes: each whole where it is small, else in S3, which `overflow` then notes.
+
+        Args:
+            place: Of the item.
+            texts: By the names that the attributes have in Python.
+            expiry: When the item is gone.
+        """
+        whole = {name: mend(text) for name, text in texts.items()}
+        note: dict[str, object] = {}
+        for name, text in whole.items():
+            stored_name = to_stored_name(name)
+            if text is not None and (pointer := self.keep(place, stored_name, text, expiry)):
+                whole[name] = None
+                note[stored_name] = pointer.model_dump(by_alias=True)
+        return {**whole, "overflow": note or None}
+
+    def unpack(self, overflow: Mapping[str, Any] | None) -> dict[str, str]:
+        """The texts that an item notes as moved, by their stored names."""
+        return {name: self.read(Pointer.model_validate(pointer)) for name, pointer in (overflow or {}).items()}
 
     def read(self, pointer: Pointer) -> str:
         """The text that `pointer` stands for.
@@ -89,6 +126,46 @@ class Overflow:
             raise RetryableError("overflow-damaged", "a long text is not what was stored")
         return plain.decode()
 
+    def delete_place(self, place: Place) -> None:
+        """Delete every text of an item, or of all items below a place."""
+        self.delete_objects(list(self._keys(place)))
+
+    def delete_images(self, urls: Sequence[str]) -> None:
+        """Delete images that are in this bucket; one somewhere else is not ours to delete."""
+        ours = f"s3://{self._bucket_name}/"
+        self.delete_objects([url.removeprefix(ours) for url in urls if url.startswith(ours)])
+
+    def delete_objects(self, object_keys: Sequence[str]) -> None:
+        """Delete objects; what is gone already is no error."""
+        for batch in batched(object_keys, _DELETE_LIMIT, strict=False):
+            objects: DeleteTypeDef = {"Objects": [{"Key": key} for key in batch], "Quiet": True}
+            try:
+                answer = self._s3().delete_objects(Bucket=self._bucket_name, Delete=objects)
+            except (ClientError, BotoCoreError) as exc:
+                raise RetryableError("overflow-unavailable", "long texts could not be deleted") from exc
+            if answer.get("Errors"):
+                raise RetryableError("overflow-unavailable", "some long texts could not be deleted")
+
+    def set_expiry(self, place: Place, expiry: Expiry | None) -> None:
+        """Give every text below a place this expiry in place of the one it has."""
+        for key in self._keys(place):
+            try:
+                if expiry:
+                    tag: TagTypeDef = {"Key": _TAG, "Value": str(expiry.text_days)}
+                    self._s3().put_object_tagging(Bucket=self._bucket_name, Key=key, Tagging={"TagSet": [tag]})
+                else:
+                    self._s3().delete_object_tagging(Bucket=self._bucket_name, Key=key)
+            except (ClientError, BotoCoreError) as exc:
+                raise RetryableError("overflow-unavailable", "a long text could not be tagged") from exc
+
+    def _keys(self, place: Place) -> Iterator[str]:
+        try:
+            pages = self._s3().get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self._bucket_name, Prefix=_folder(place)):
+                yield from (found["Key"] for found in page.get("Contents", ()))
+        except (ClientError, BotoCoreError) as exc:
+            raise RetryableError("overflow-unavailable", "long texts could not be listed") from exc
+
     def _s3(self) -> "S3Client":
         with self._lock:  # most turns need no S3: its client is made when one does
             if self._client is None:
@@ -101,3 +178,14 @@ class Overflow:
                     "s3", region_name=self._region, endpoint_url=self._endpoint_url, config=config
                 )
             return self._client
+
+
+def mend(text: str | None) -> str | None:
+    """`text` as UTF-8 can hold it: half of a surrogate pair becomes a question mark in a box."""
+    if text is None:
+        return None
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _folder(place: Place) -> str:
+    return "/".join(["overflow", *(quote(part, safe="") for part in place), ""])

@@ -11,33 +11,24 @@ from typing import TYPE_CHECKING
 
 from pynamodb.expressions.update import Action
 
-from core.models import (
-    Address,
-    Conversation,
-    ConversationStatus,
-    Input,
-    Message,
-    Task,
-    TaskStatus,
-    UsageCounter,
-)
+from core.configuration import Input
+from core.models import Address, Conversation, ConversationStatus, Message, Task, TaskStatus, ToolUsage, UsageCounter
 from core.store import conversations, keys
 from core.store.claims import Claim, ClaimLostError, ConversationBusyError, Opening
 from core.store.contents import Contents
-from core.store.counters import count_turn, read_month
+from core.store.counters import Counters, count_turn
 from core.store.directory import Directory
+from core.store.expiry import expiry_after, read_clock
 from core.store.faults import ConditionFailedError
 from core.store.inputs import Inputs
-from core.store.items import (
-    ConversationItem,
-    MessageItem,
-    TaskItem,
-    ThreadItem,
-    UsageItem,
-)
+from core.store.items import ConversationItem, TaskItem
+from core.store.messages import Messages
 from core.store.overflow import Overflow
+from core.store.privacy import Privacy
 from core.store.table import Change, Delete, Put, Table
 from core.store.tasks import Tasks
+from core.store.threads import Threads
+from core.store.tool_usages import ToolUsages
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -48,6 +39,7 @@ class Store:
 
     Attributes:
         directory: Companies, users, identities, installations and settings.
+        privacy: What ops do with what people said: export, delete, forget, keep for a time.
     """
 
     def __init__(
@@ -59,30 +51,46 @@ class Store:
         endpoint_url: str | None = None,
         s3: "S3Client | None" = None,
         pause: Callable[[float], None] = time.sleep,
+        clock: Callable[[], datetime] = read_clock,
     ) -> None:
-        self._table = Table(table_name, region=region, endpoint_url=endpoint_url, pause=pause)
-        self._contents = Contents(Overflow(bucket_name, s3, region=region, endpoint_url=endpoint_url))
-        self._tasks = Tasks(self._table, self._contents)
-        self._inputs = Inputs(self._table)
-        self.directory = Directory(self._table)
+        overflow = Overflow(bucket_name, s3, region=region, endpoint_url=endpoint_url)
+        self._table = Table(table_name, region=region, endpoint_url=endpoint_url, pause=pause, clock=clock)
+        contents = Contents(overflow)
+        self._messages = Messages(self._table, contents)
+        self._threads = Threads(self._table, clock)
+        self._counters = Counters(self._table)
+        self._tasks = Tasks(self._table, contents)
+        self._tool_usages = ToolUsages(self._table, overflow)
+        self._inputs = Inputs(self._table, overflow)
+        self.directory = Directory(self._table, overflow)
+        self.privacy = Privacy(self._table, overflow, self.directory, clock=clock)
 
     # Conversations
 
-    def find_conversation_id(self, company_id: str, address: Address) -> str | None:
-        """The conversation that takes place at `address`; None where there is none yet."""
-        thread = self._table.get(ThreadItem, keys.thread_key(company_id, address), consistent=True)
-        return thread.conversation_id if thread else None
+    def find_conversation_id(
+        self, company_id: str, address: Address, *, retention_days: int | None = None
+    ) -> str | None:
+        """The conversation that takes place at `address`; None where there is none yet.
 
-    def open_conversation(self, company_id: str, address: Address, conversation_id: str) -> str:
-        """Give `address` a conversation unless it has one.
+        With `retention_days`, the thread is used now and kept for so long: one more request, once a day.
+        """
+        return self._threads.find(company_id, address, retention_days)
+
+    def open_conversation(
+        self, company_id: str, address: Address, conversation_id: str, *, retention_days: int | None = None
+    ) -> str:
+        """Give `address` a conversation unless it has one; the thread is kept for `retention_days`.
 
         Returns:
             The id that stands: `conversation_id`, or the one that came first.
         """
-        item = ThreadItem(*keys.thread_key(company_id, address), conversation_id=conversation_id)
-        if self._table.put_new(item):
-            return conversation_id
-        return self.find_conversation_id(company_id, address) or conversation_id
+        return self._threads.open(company_id, address, conversation_id, retention_days)
+
+    def start_afresh(
+        self, company_id: str, address: Address, conversation_id: str, *, retention_days: int | None = None
+    ) -> None:
+        """Give `address` another conversation; the one before stays as it is. The same id again changes nothing."""
+        self._threads.replace(company_id, address, conversation_id, retention_days)
 
     def save_input(self, company_id: str, input_: Input) -> str:
         """Store an input once, and return the hash of its content, by which it is found again."""
@@ -105,19 +113,24 @@ class Store:
         task_id: str,
         lease: timedelta,
         now: datetime,
+        retention_days: int | None = None,
     ) -> Claim:
         """Take a conversation for one turn; it is made, as `opening` says, where there is none.
+
+        The conversation, and all that is written with the claim, is kept for `retention_days`.
 
         Raises:
             ConversationBusyError: Another turn's lease is not over. A later delivery of the same task does not wait: it
                 takes the conversation over, and the earlier worker is refused from then on.
         """
+        expiry = expiry_after(retention_days, now)
         wanted = conversations.claim(
             company_id,
             conversation_id,
             opening,
             task_ulid=keys.ulid_of(task_id),
             until=now + lease,
+            expiry=expiry,
             now=now,
         )
         try:
@@ -127,7 +140,8 @@ class Store:
             rest = standing.lease_until - now if standing and standing.lease_until else lease
             raise ConversationBusyError(rest) from exc
         conversation = conversations.unpack_conversation(item)
-        return Claim(conversation=conversation, fencing_token=conversation.fencing_token, task_id=task_id)
+        token = conversation.fencing_token
+        return Claim(conversation=conversation, fencing_token=token, task_id=task_id, expiry=expiry)
 
     def renew_claim(self, claim: Claim, *, lease: timedelta, now: datetime) -> None:
         """Hold the conversation for another `lease` from `now`.
@@ -169,15 +183,13 @@ class Store:
         """
         company_id = claim.conversation.user_company_id
         if opening_message:
-            self._table.put_new(self._contents.pack_message(company_id, opening_message))
-        return self._table.put_new(self._contents.pack_message(company_id, question))
+            self._messages.add(company_id, opening_message, claim.expiry)
+        return self._messages.add(company_id, question, claim.expiry)
 
     def find_reply(self, company_id: str, question_id: str) -> Message | None:
         """The one reply to a question; None while there is none."""
         conversation_id, ulid = keys.split_message_id(question_id)
-        reply_id = keys.message_id(conversation_id, keys.reply_ulid(ulid))
-        item = self._table.get(MessageItem, keys.message_key(company_id, reply_id), consistent=True)
-        return self._contents.unpack_message(item) if item else None
+        return self._messages.find(company_id, keys.message_id(conversation_id, keys.reply_ulid(ulid)))
 
     def start_task(self, claim: Claim, task: Task) -> Task:
         """Store a task as running: made now, or, after a redelivery, tried once more.
@@ -185,22 +197,12 @@ class Store:
         Returns:
             The task that stands. One that is COMPLETED or CANCELED stays so.
         """
-        return self._tasks.start(claim.conversation.user_company_id, task)
+        return self._tasks.start(claim.conversation.user_company_id, task, claim.expiry)
 
     def history(self, claim: Claim, *, limit: int, before: str) -> tuple[Message, ...]:
         """The last `limit` messages before the message `before`, in order; one request, however many there are."""
         conversation = claim.conversation
-        partition = keys.conversation_partition(conversation.user_company_id, conversation.id)
-        last = keys.MESSAGES + keys.preceding(keys.ulid_of(before))
-        items = self._table.query(
-            MessageItem,
-            partition,
-            MessageItem.sk.between(keys.MESSAGES, last),
-            limit=limit,
-            newest_first=True,
-            consistent=True,
-        )
-        return tuple(self._contents.unpack_message(item) for item in reversed(items))
+        return self._messages.list_last(conversation.user_company_id, conversation.id, limit=limit, before=before)
 
     def mark_streaming(self, claim: Claim, *, outgoing_ids: Sequence[str], now: datetime) -> None:
         """Note that the answer arrives in these messages of the platform, so that a successor goes on in them.
@@ -210,30 +212,106 @@ class Store:
         """
         self._change_held(claim, conversations.stream(keys.ulid_of(claim.task_id), outgoing_ids, now))
 
-    def commit_reply(self, claim: Claim, reply: Message, task: Task, *, now: datetime) -> None:
+    def start_tool_usages(self, claim: Claim, usages: Sequence[ToolUsage]) -> None:
+        """Write down the tools that a step asks for, before they run; one request for up to 25.
+
+        The claim is not checked: renew it before a tool that must not run beside a successor's.
+        """
+        self._tool_usages.put(claim, usages)
+
+    def finish_tool_usages(self, claim: Claim, usages: Sequence[ToolUsage]) -> None:
+        """Write down what tools gave, before it is used; one request for up to 25."""
+        self._tool_usages.put(claim, usages)
+
+    def list_tool_usages(self, company_id: str, question_id: str) -> tuple[ToolUsage, ...]:
+        """The tools used for one question, in the order of its steps and of the places in them; one request."""
+        return self._tool_usages.list_of_question(company_id, question_id)
+
+    def commit_reply(
+        self,
+        claim: Claim,
+        reply: Message,
+        task: Task,
+        *,
+        now: datetime,
+        title: str | None = None,
+        session_id: str | None = None,
+    ) -> None:
         """Store the reply, its task, the conversation and the usage counters: all of it, once.
+
+        A `title` or `session_id` that is given is the conversation's from now on.
 
         Raises:
             ClaimLostError: A later worker holds the conversation, or the question has its reply.
         """
-        conversation = claim.conversation
-        company_id = conversation.user_company_id
-        ended = [*conversations.end(ConversationStatus.COMPLETED, now), *conversations.count(task)]
-        writes: list[Put | Change | Delete] = [
-            Put(self._contents.pack_message(company_id, reply), MessageItem.pk.does_not_exist()),
-            self._tasks.complete(company_id, task, reply),
-            self._held(claim, ended),
-            *count_turn(company_id, conversation.id, reply.user_id, task, now),
+        ended = [
+            *conversations.end(ConversationStatus.COMPLETED, now),
+            *conversations.rename(title, session_id),
+            *conversations.count(task, messages=2),
         ]
+        self._end_turn(claim, ended, reply, task, user_id=reply.user_id, now=now)
+
+    def cancel_turn(
+        self, claim: Claim, reply: Message | None, task: Task, *, now: datetime, user_id: str | None = None
+    ) -> None:
+        """End a turn that was stopped: what was said is its reply, None where nothing was.
+
+        The task is stored as CANCELED; its tokens are counted for `user_id`, who asked (default: the reply's, else the
+        conversation's person).
+
+        Raises:
+            ClaimLostError: A later worker holds the conversation, or the question has its reply.
+        """
+        asker = user_id or (reply.user_id if reply else claim.conversation.user_id)
+        ended = [
+            *conversations.end(ConversationStatus.CANCELED, now),
+            *conversations.count(task, messages=2 if reply else 1),
+        ]
+        canceled = task.model_copy(update={"status": TaskStatus.CANCELED, "updated_at": now})
+        self._end_turn(claim, ended, reply, canceled, user_id=asker, now=now)
+
+    def _end_turn(
+        self, claim: Claim, ended: Sequence[Action], reply: Message | None, task: Task, *, user_id: str, now: datetime
+    ) -> None:
+        company_id = claim.conversation.user_company_id
+        writes: list[Put | Change | Delete] = [
+            self._tasks.complete(company_id, task, reply, claim.expiry),
+            self._held(claim, ended),
+            *count_turn(company_id, claim.conversation.id, user_id, task, now),
+        ]
+        if reply:
+            writes.append(self._messages.adding(company_id, reply, claim.expiry))
+        self._transact(writes)
+
+    def _transact(self, writes: Sequence[Put | Change | Delete]) -> None:
         try:
             self._table.transact(writes)
         except ConditionFailedError as exc:
             raise ClaimLostError from exc
 
+    def request_cancel(self, company_id: str, conversation_id: str, task_id: str | None = None) -> bool:
+        """Ask the turn that runs in a conversation to stop, or only this one; False where it does not run."""
+        running = conversations.is_running(keys.ulid_of(task_id) if task_id else None)
+        key = keys.conversation_key(company_id, conversation_id)
+        return self._table.change_known(ConversationItem, key, conversations.request_cancel(), running)
+
+    def is_cancel_requested(self, claim: Claim) -> bool:
+        """Whether somebody asked this turn to stop; half a read unit, behind by some milliseconds.
+
+        Raises:
+            ClaimLostError: A later worker holds the conversation.
+        """
+        key = keys.conversation_key(claim.conversation.user_company_id, claim.conversation.id)
+        item = self._table.get(ConversationItem, key)
+        if item is None:
+            return False
+        if int(item.fencing_token) > claim.fencing_token:
+            raise ClaimLostError
+        return conversations.is_to_stop(item, keys.ulid_of(claim.task_id))
+
     def save_outgoing_ids(self, company_id: str, message: Message, outgoing_ids: Sequence[str]) -> None:
         """Remember in which messages of the platform a stored message was delivered."""
-        key = keys.message_key(company_id, message.id)
-        self._table.change_known(MessageItem, key, [MessageItem.outgoing_ids.set(list(outgoing_ids))])
+        self._messages.save_outgoing_ids(company_id, message, outgoing_ids)
 
     def fail_turn(self, claim: Claim, task: Task, *, now: datetime) -> None:
         """Record the task and the conversation as FAILED.
@@ -243,22 +321,22 @@ class Store:
         """
         company_id = claim.conversation.user_company_id
         failed = self._held(claim, conversations.end(ConversationStatus.FAILED, now))
-        try:
-            self._table.transact([self._tasks.fail(company_id, task, now), failed])
-        except ConditionFailedError as exc:
-            raise ClaimLostError from exc
+        self._transact([self._tasks.fail(company_id, task, now, claim.expiry), failed])
 
     def record_dead_letter(self, company_id: str, conversation_id: str, task: Task, *, now: datetime) -> Task:
         """Record a task as FAILED although nobody holds its conversation.
 
-        The conversation fails with it where it waits for this very task and no worker is alive.
+        The conversation fails with it where it waits for this very task and no worker is alive. The task is kept for
+        as long as the conversation.
 
         Returns:
             The task that stands. One that is COMPLETED or CANCELED stays so.
         """
-        standing = self._tasks.record_failure(company_id, task, now)
+        key = keys.conversation_key(company_id, conversation_id)
+        conversation = self._table.get(ConversationItem, key)
+        ttl = int(conversation.ttl) if conversation and conversation.ttl else None
+        standing = self._tasks.record_failure(company_id, task, now, ttl)
         if standing.status is TaskStatus.FAILED:
-            key = keys.conversation_key(company_id, conversation_id)
             ended = conversations.end(ConversationStatus.FAILED, now)
             self._table.change_known(
                 ConversationItem, key, ended, conversations.is_abandoned(keys.ulid_of(task.id), now)
@@ -288,13 +366,15 @@ class Store:
 
     def list_messages(self, company_id: str, conversation_id: str) -> tuple[Message, ...]:
         """A conversation's messages, in order."""
-        partition = keys.conversation_partition(company_id, conversation_id)
-        items = self._table.query(MessageItem, partition, MessageItem.sk.startswith(keys.MESSAGES), consistent=True)
-        return tuple(self._contents.unpack_message(item) for item in items)
+        return self._messages.list_of(company_id, conversation_id)
 
     def list_tasks(self, company_id: str, conversation_id: str) -> tuple[Task, ...]:
         """A conversation's tasks, in the order of their questions."""
         return self._tasks.list_of(company_id, conversation_id)
+
+    def list_conversation_tool_usages(self, company_id: str, conversation_id: str) -> tuple[ToolUsage, ...]:
+        """A conversation's uses of tools, in the order of their questions."""
+        return self._tool_usages.list_of_conversation(company_id, conversation_id)
 
     def list_failed_tasks(self, company_id: str, limit: int = 50) -> tuple[Task, ...]:
         """A company's failed tasks, the last one first."""
@@ -302,6 +382,14 @@ class Store:
 
     def month_usage(self, company_id: str, month: str) -> tuple[UsageCounter, ...]:
         """What a company used in a month such as `2026-11`: the sum first, then every person's days."""
-        first = date.fromisoformat(f"{month}-01")
-        items = self._table.query(UsageItem, keys.usage_partition(company_id, first))
-        return read_month(company_id, first, items)
+        return self._counters.month(company_id, date.fromisoformat(f"{month}-01"))
+
+    # Counters for limits: they may lag a moment behind
+
+    def day_usage(self, company_id: str, user_id: str, day: date) -> UsageCounter:
+        """What one person used on one day (UTC); one request."""
+        return self._counters.day(company_id, user_id, day)
+
+    def company_month_usage(self, company_id: str, month: str) -> UsageCounter:
+        """What a company used in a month such as `2026-11`; one request, however many people it has."""
+        return self._counters.company_month(company_id, date.fromisoformat(f"{month}-01"))

@@ -8,7 +8,9 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+from itertools import batched
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +22,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from core.errors import RetryableError
+from core.store.expiry import read_clock
 from core.store.faults import ConditionFailedError, ConflictError, translate
 from core.store.items import Item, RawItem
 from core.store.keys import Key
@@ -29,6 +32,7 @@ _READ_SECONDS = 3
 _RETRIES = 2  # after the first try: a queue's redelivery is the longer patience
 _CONNECTIONS = 50
 _BATCH_LIMIT = 100  # keys in one BatchGetItem
+_BATCH_WRITE_LIMIT = 25  # items in one BatchWriteItem
 _BATCH_TRIES = 5
 _CONFLICT_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.6, 0.7)  # seconds at most before each further try: two seconds in all
 
@@ -55,13 +59,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove an item."""
+    """Remove an item; with a condition, one that fulfils it."""
 
     key: Key
+    condition: Condition | None = None
 
 
 class Table:
-    """The table, for the rooms of the store. Safe to share between threads."""
+    """The table, for the rooms of the store. Safe to share between threads.
+
+    No read shows an item whose time is over, though DynamoDB may take days to delete it.
+    """
 
     def __init__(
         self,
@@ -70,9 +78,11 @@ class Table:
         region: str | None = None,
         endpoint_url: str | None = None,
         pause: Callable[[float], None] = time.sleep,
+        clock: Callable[[], datetime] = read_clock,
     ) -> None:
         self._name = name
         self._pause = pause
+        self._clock = clock
         self._rows = TableConnection(
             name,
             region=region,
@@ -88,14 +98,19 @@ class Table:
     def get[I: Item](self, kind: type[I], key: Key, *, consistent: bool = False) -> I | None:
         """The item, or None where there is none."""
         answer = self._call(partial(self._rows.get_item, *key, consistent_read=consistent))
-        return kind.from_raw(answer["Item"]) if answer.get("Item") else None
+        live = self._live([answer["Item"]] if answer.get("Item") else [])
+        return kind.from_raw(live[0]) if live else None
+
+    def _live(self, found: Sequence[RawItem]) -> list[RawItem]:
+        now = self._clock().timestamp()
+        return [raw for raw in found if "ttl" not in raw or int(raw["ttl"]["N"]) > now]
 
     def get_many[I: Item](self, kind: type[I], keys: Iterable[Key]) -> list[I]:
         """The items that are there, in the order of `keys`."""
         wanted = list(dict.fromkeys(keys))
         found: dict[Key, I] = {}
         for start in range(0, len(wanted), _BATCH_LIMIT):
-            for raw in self._get_batch(wanted[start : start + _BATCH_LIMIT]):
+            for raw in self._live(self._get_batch(wanted[start : start + _BATCH_LIMIT])):
                 item = kind.from_raw(raw)
                 found[item.pk, item.sk] = item
         return [found[key] for key in wanted if key in found]
@@ -123,10 +138,16 @@ class Table:
         limit: int | None = None,
         newest_first: bool = False,
         consistent: bool = False,
+        with_expired: bool = False,
     ) -> list[I]:
         """A partition's items in the order of their sort keys, all of them or the first `limit`."""
         answers = self._pages(partition, places, None, limit, newest_first=newest_first, consistent=consistent)
-        return [kind.from_raw(raw) for raw in answers]
+        return [kind.from_raw(raw) for raw in (answers if with_expired else self._live(answers))]
+
+    def query_keys(self, partition: str, places: Condition | None = None) -> list[Key]:
+        """The keys of everything in a partition, what has expired included."""
+        answers = self._pages(partition, places, None, None, newest_first=False, consistent=True)
+        return [(raw["PK"]["S"], raw["SK"]["S"]) for raw in answers]
 
     def query_index(
         self,
@@ -210,6 +231,34 @@ class Table:
             return False
         return True
 
+    def delete(self, delete: Delete) -> bool:
+        """Remove an item; False where there is none that fulfils the condition."""
+        try:
+            self._write("DeleteItem", self._delete_arguments(delete))
+        except ConditionFailedError:
+            return False
+        return True
+
+    def write_batch(self, writes: Sequence[Item | Key]) -> None:
+        """Write items, whole, and remove those of keys: twenty-five a request, each for itself, unconditionally."""
+        for batch in batched(map(self._batch_entry, writes), _BATCH_WRITE_LIMIT, strict=False):
+            self._write_pending(list(batch))
+
+    def _batch_entry(self, write: Item | Key) -> dict[str, object]:
+        if isinstance(write, Item):
+            return {"PutRequest": {"Item": write.serialize()}}
+        return {"DeleteRequest": {"Key": {name: {"S": part} for name, part in zip(_KEY_NAMES, write, strict=True)}}}
+
+    def _write_pending(self, pending: list[dict[str, object]]) -> None:
+        for tries in range(_BATCH_TRIES):
+            if tries:
+                self._pause(random.uniform(0, 0.1 * 2**tries))  # noqa: S311 - jitter
+            answer = self._write("BatchWriteItem", {"RequestItems": {self._name: pending}})
+            pending = answer.get("UnprocessedItems", {}).get(self._name, [])
+            if not pending:
+                return
+        raise RetryableError("table-throttled", "the table left items unwritten")
+
     def transact(self, writes: Sequence[Put | Change | Delete]) -> None:
         """Make all of `writes`, or none.
 
@@ -229,7 +278,7 @@ class Table:
             case Change():
                 return {"Update": self._change_arguments(write, is_asking_back=False)}
             case Delete():
-                return {"Delete": self._rows.get_operation_kwargs(*write.key)}
+                return {"Delete": self._delete_arguments(write)}
 
     def _put_arguments(self, put: Put, *, is_asking_back: bool = True) -> dict[str, Any]:
         attributes = put.item.serialize()
@@ -242,6 +291,9 @@ class Table:
             condition=put.condition,
             return_values_on_condition_failure=_asked_back(put.condition, is_asking_back=is_asking_back),
         )
+
+    def _delete_arguments(self, delete: Delete) -> dict[str, Any]:
+        return self._rows.get_operation_kwargs(*delete.key, condition=delete.condition)
 
     def _change_arguments(self, change: Change, *, is_asking_back: bool = True) -> dict[str, Any]:
         return self._rows.get_operation_kwargs(

@@ -11,6 +11,7 @@ from pynamodb.expressions.update import Action
 from core.models import Message, Task, TaskStatus, to_iso
 from core.store import keys
 from core.store.contents import Contents
+from core.store.expiry import Expiry
 from core.store.faults import ConditionFailedError
 from core.store.items import MessageItem, TaskItem
 from core.store.table import Put, Table
@@ -28,9 +29,9 @@ class Tasks:
         self._table = table
         self._contents = contents
 
-    def start(self, company_id: str, task: Task) -> Task:
+    def start(self, company_id: str, task: Task, expiry: Expiry | None) -> Task:
         """Store a task as running, made now or tried once more, and return the task that stands."""
-        item = self._contents.pack_task(company_id, task)
+        item = self._contents.pack_task(company_id, task, expiry=expiry)
         actions = [
             *_set_all(item, _names(item) - _KEPT),
             TaskItem.status.set(TaskStatus.IN_PROGRESS.value),
@@ -41,17 +42,18 @@ class Tasks:
         ]
         return self._change(company_id, item, actions)
 
-    def complete(self, company_id: str, task: Task, reply: Message) -> Put:
+    def complete(self, company_id: str, task: Task, reply: Message | None, expiry: Expiry | None) -> Put:
         """The write that stores a task with what its run gave."""
-        return Put(self._contents.pack_task(company_id, task, reply), _has_not_ended())
+        return Put(self._contents.pack_task(company_id, task, reply, expiry=expiry), _has_not_ended())
 
-    def fail(self, company_id: str, task: Task, now: datetime) -> Put:
+    def fail(self, company_id: str, task: Task, now: datetime, expiry: Expiry | None) -> Put:
         """The write that stores a task as FAILED, where ops look for those."""
-        return Put(self._pack_failed(company_id, task, now), _has_not_ended())
+        return Put(self._pack_failed(company_id, task, now, expiry), _has_not_ended())
 
-    def record_failure(self, company_id: str, task: Task, now: datetime) -> Task:
+    def record_failure(self, company_id: str, task: Task, now: datetime, ttl: int | None) -> Task:
         """Store a task as FAILED, keeping what it has of its run, and return the task that stands."""
-        item = self._pack_failed(company_id, task, now)
+        item = self._pack_failed(company_id, task, now, None)
+        item.ttl = ttl
         rest = _names(item) - _FAILURE - {"status"}
         actions = [
             *_set_all(item, _names(item) & _FAILURE),
@@ -60,8 +62,8 @@ class Tasks:
         ]
         return self._change(company_id, item, actions)
 
-    def _pack_failed(self, company_id: str, task: Task, now: datetime) -> TaskItem:
-        item = self._contents.pack_task(company_id, task)
+    def _pack_failed(self, company_id: str, task: Task, now: datetime, expiry: Expiry | None) -> TaskItem:
+        item = self._contents.pack_task(company_id, task, expiry=expiry)
         item.status = TaskStatus.FAILED.value
         item.gsi1pk, item.gsi1sk = keys.failed_tasks_partition(company_id), to_iso(now)
         return item

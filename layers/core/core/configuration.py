@@ -1,0 +1,130 @@
+"""The AI configuration of a company: model, prompts, tools and limits, validated before it is stored."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from core.models import ApiKind, Time, ToolType, Value
+
+
+class Limits(Value):
+    """What one turn may take, and what people and the company may take together. None: no limit.
+
+    Money is in US dollars. A daily limit counts one person's UTC day, a monthly limit the company's UTC month.
+    """
+
+    max_output_tokens: int = Field(default=4096, ge=16, le=200_000)
+    history_messages: int = Field(default=20, ge=0, le=200)
+    history_characters: int = Field(default=48_000, ge=1_000, le=2_000_000)
+    max_steps: int = Field(default=8, ge=1, le=50)  # model calls of one turn
+    max_seconds: int = Field(default=240, ge=5, le=840)
+    max_turn_tokens: int | None = Field(default=None, ge=1)
+    max_turn_cost: Decimal | None = Field(default=None, gt=0)
+    max_user_day_messages: int | None = Field(default=None, ge=1)
+    max_user_day_tokens: int | None = Field(default=None, ge=1)
+    max_user_day_cost: Decimal | None = Field(default=None, gt=0)
+    max_company_month_tokens: int | None = Field(default=None, ge=1)
+    max_company_month_cost: Decimal | None = Field(default=None, gt=0)
+
+
+ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")]
+
+
+class _ToolDefinition(Value):
+    """What every tool of the settings has."""
+
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    name: ToolName
+    description: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    timeout_seconds: float = Field(default=20.0, gt=0, le=120)
+    is_write: bool = False  # runs alone, never at the same time as another tool
+
+
+class ActionFlowTool(_ToolDefinition):
+    """A flow of the company: a Lambda function or a Step Functions state machine, by ARN."""
+
+    type: Literal[ToolType.ACTION_FLOW] = ToolType.ACTION_FLOW
+    parameters: dict[str, Any]  # JSON Schema of the arguments
+    arn: Annotated[
+        str,
+        StringConstraints(
+            pattern=r"^arn:aws[a-z-]*:(lambda:[^:]+:\d{12}:function|states:[^:]+:\d{12}:stateMachine):.+$"
+        ),
+    ]
+    is_write: bool = True
+
+
+class ThirdPartyTool(_ToolDefinition):
+    """Operations of a third-party HTTP API, from its OpenAPI 3 document; each becomes a tool `<name>_<operationId>`.
+
+    `operations` names the operation ids to offer (empty: all). The base URL is the document's first server unless
+    `base_url` is given. `secret_name` names the credential; `auth` says how it is sent.
+    """
+
+    type: Literal[ToolType.TPA] = ToolType.TPA
+    openapi: dict[str, Any]
+    operations: tuple[str, ...] = ()
+    base_url: Annotated[str, StringConstraints(pattern=r"^https?://")] | None = None
+    auth: Literal["none", "bearer", "basic", "header", "query"] = "none"
+    auth_name: str | None = None  # of the header or the query parameter
+    secret_name: str | None = None
+
+
+class McpTool(_ToolDefinition):
+    """A server of the Model Context Protocol (streamable HTTP); each of its tools becomes `<name>_<tool>`."""
+
+    type: Literal["MCP"] = "MCP"
+    url: Annotated[str, StringConstraints(pattern=r"^https?://")]
+    secret_name: str | None = None  # sent as a bearer token
+    allowed: tuple[str, ...] = ()  # names of the server's tools to offer; empty: all
+
+
+class SearchConversationsTool(_ToolDefinition):
+    """Looks through the person's own earlier conversations."""
+
+    type: Literal[ToolType.OBTAIN_MORE_INFORMATION] = ToolType.OBTAIN_MORE_INFORMATION
+    subject: Literal["conversations"] = "conversations"
+
+
+ToolDefinition = Annotated[
+    ActionFlowTool | ThirdPartyTool | McpTool | SearchConversationsTool, Field(discriminator="type")
+]
+
+
+class Settings(Value):
+    """One version of a company's AI configuration (LLMSettings). An edit makes a new version."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+    company_id: str
+    version: int
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    model: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    fallback_model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    api_kind: ApiKind
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    prompt: Annotated[str, StringConstraints(max_length=60_000)]
+    tools: Annotated[tuple[ToolDefinition, ...], Field(max_length=32)] = ()
+    output_configuration: dict[str, Any] | None = None  # a JSON Schema, where the answer has a fixed shape
+    limits: Limits = Limits()
+    created_at: Time
+
+
+class Input(Value):
+    """The AI configuration a conversation started with. Immutable; stored once per content hash (`sha256`)."""
+
+    settings_id: str
+    settings_version: int
+    prompts: tuple[str, ...]
+    knowledge_base: dict[str, Any] = Field(default_factory=dict)  # no knowledge base is configured: empty
+    tools: tuple[ToolDefinition, ...] = ()
+    output_configuration: dict[str, Any] | None = None  # a JSON Schema, where the answer has a fixed shape
+    model: str
+    fallback_model: str | None = None
+    api_kind: ApiKind
+    temperature: float | None = None
+    limits: Limits = Limits()
