@@ -182,6 +182,7 @@ class Cloud:
             "Architecture": host_architecture(),
             "LogLevel": "DEBUG",
             "SlackApiBaseUrl": outside.slack_api_base_url,
+            "ToolInsecureHosts": "127.0.0.1",
             "OpenAIBaseUrl": outside.model_base_url,
             "OpenAIModel": outside.openai_model,
             "OpenAIApiKind": self._options.openai_api_kind,

@@ -10,11 +10,12 @@ from agent.answer import Collaborators, answer
 from agent.entries import default_settings
 from agent.model import OpenAIModel
 from agent.people import People
+from agent.tools.toolbox import Toolbox
 from core.events import MessageReceived
 from core.http import Http
 from core.platforms import connect
 from core.queues import PartialItemFailureResponse, Queue, consume
-from core.settings import ProcessorSettings, Secrets, create_sqs_client
+from core.settings import ProcessorSettings, Secrets, create_flow_clients, create_sqs_client
 from core.store import Store
 from core.telemetry import logger
 
@@ -28,6 +29,7 @@ collaborators = Collaborators(
     people=People(store.directory, clock=clock),
     model=OpenAIModel.prewarmed(partial(read_secret, settings.openai_api_key_secret_name), settings.openai_url),
     connect=partial(connect, read_secret=read_secret, base_urls=settings.platform_base_urls, http=Http()),
+    open_tools=Toolbox(store, read_secret, create_flow_clients, insecure_hosts=settings.insecure_hosts).open,
     default_settings=default_settings(settings.openai_model, settings.openai_api_kind, created_at=clock()),
     clock=clock,
 )

@@ -7,36 +7,32 @@ answer is delivered again and never bought a second time, a platform message tha
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from agent import entries
-from agent.history import render_prompt
-from agent.model_values import ModelEvent, ModelRequest, TextDelta
+from agent.budget import check_budget
+from agent.history import Prompt, render_prompt
+from agent.language import detect_language
 from agent.people import People, Refusal
-from core.errors import PermanentError, RetryableError, ServiceError
+from agent.steps import Model
+from agent.stopping import StopCheck, TurnStoppedError
+from agent.task_run import TaskRun
+from agent.tools import Tool
+from core.configuration import Input, Limits, Settings
+from core.errors import PermanentError, ServiceError
 from core.events import MessageReceived
-from core.models import ConversationStatus, Input, Installation, Message, Role, Settings, Task, User
+from core.models import ConversationStatus, Installation, Message, Role, Task, ToolUsage, User
 from core.platforms import Outbound, Reply, reply_to
 from core.queues import Delivery
 from core.store import Claim, ClaimLostError, Opening, Store, keys
 from core.telemetry import logger, metrics
-from core.texts import REFUSAL, explain_failure, speak
+from core.texts import explain_failure, say, speak
 
-_DELIVERY_SECONDS = 20.0  # kept free of the model's time: to commit, and to finish the delivery
-_LEAST_MODEL_SECONDS = 5.0
-_MOST_MODEL_SECONDS = 240.0  # an invocation has time for several answers of one conversation
 _LEASE_MARGIN = timedelta(seconds=5)  # a lease outlives its invocation by this
-
-
-class Model(Protocol):
-    """The language model: the vendor's API in production, a scripted one in tests."""
-
-    def stream(self, request: ModelRequest, *, seconds: float) -> Iterable[ModelEvent]:
-        """The answer's deltas and, last, how it finished."""
+_NEW_CONVERSATION = frozenset({"/new", "new conversation"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +41,7 @@ class Collaborators:
 
     Attributes:
         connect: Binds the platform adapter to an installation.
+        open_tools: Makes the tools that a conversation's input names.
         default_settings: The AI configuration of a company that has none of its own.
         new_id: Makes an opaque id that starts with the given word.
     """
@@ -53,6 +50,7 @@ class Collaborators:
     people: People
     model: Model
     connect: Callable[[Installation], Outbound]
+    open_tools: Callable[[Input], Mapping[str, Tool]]
     default_settings: Settings
     clock: Callable[[], datetime]
     monotonic: Callable[[], float] = time.monotonic
@@ -82,16 +80,35 @@ def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators)
     if isinstance(person, Refusal):
         if person.is_to_be_said:
             target = reply_to(message, is_unrecorded=True)
-            outbound.open_reply(target, posted=lambda _: None).finish(REFUSAL)
+            outbound.open_reply(target, posted=lambda _: None).finish(
+                say("refusal", detect_language(outbound.read_text(message)))
+            )
         _end(message, "refused")
         return
     turn = _Turn(delivery, installation.company_id, person, outbound, collaborators)
-    turn.run(conversation_id)
+    if turn.is_new_conversation:
+        turn.start_afresh()
+    else:
+        turn.run(conversation_id)
 
 
 def _end(message: MessageReceived, outcome: str) -> None:
     metrics.count("TurnsEnded", outcome=outcome, platform=message.address.platform)
     logger.info("turn ended", extra={"correlation_id": message.correlation_id, "outcome": outcome})
+
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """The records of one claim's tools."""
+
+    store: Store
+    claim: Claim
+
+    def start(self, usages: Sequence[ToolUsage]) -> None:
+        self.store.start_tool_usages(self.claim, usages)
+
+    def finish(self, usages: Sequence[ToolUsage]) -> None:
+        self.store.finish_tool_usages(self.claim, usages)
 
 
 class _Turn:
@@ -113,6 +130,7 @@ class _Turn:
         self._use = collaborators
         self._store = collaborators.store
         self._text = entries.read_question(self._message, outbound.read_text(self._message))
+        self._language: str | None = None
         self._shown: Reply | None = None
         self._spoken_so_far: list[str] = []
         self._stored_reply: Message | None = None
@@ -127,6 +145,25 @@ class _Turn:
             self._message.sent_at,
         )
 
+        company = collaborators.people.find_company(company_id)
+        self._company_name = company.name if company else company_id
+        self._retention_days = company.retention_days if company else None
+
+    @property
+    def is_new_conversation(self) -> bool:
+        """Whether the message says nothing but that a new conversation begins."""
+        return self._text.strip().casefold() in _NEW_CONVERSATION
+
+    def start_afresh(self) -> None:
+        """Begin a new conversation in the same place; its id follows from the message, so that twice is once."""
+        conversation_id = "cnv_" + hashlib.sha256(self._ulid.encode()).hexdigest()[:26]
+        address = self._message.address
+        self._store.start_afresh(self._company_id, address, conversation_id, retention_days=self._retention_days)
+        target = reply_to(self._message, is_unrecorded=True)
+        notice = say("new-conversation", detect_language(self._text))
+        self._outbound.open_reply(target, posted=lambda _: None).finish(notice)
+        _end(self._message, "new-conversation")
+
     def run(self, conversation_id: str | None) -> None:
         settings = self._use.people.find_settings(self._company_id, self._use.default_settings)
         current = entries.make_input(settings)
@@ -140,7 +177,10 @@ class _Turn:
         )
         if conversation_id is None:
             conversation_id = self._store.open_conversation(
-                self._company_id, self._message.address, self._use.new_id("cnv")
+                self._company_id,
+                self._message.address,
+                self._use.new_id("cnv"),
+                retention_days=self._retention_days,
             )
         claim = self._store.claim_conversation(
             self._company_id,
@@ -149,6 +189,7 @@ class _Turn:
             task_id=keys.task_id(conversation_id, self._ulid),
             lease=timedelta(seconds=self._delivery.remaining()) + _LEASE_MARGIN,
             now=self._use.clock(),
+            retention_days=self._retention_days,
         )
         try:
             reply, shown = self._answer(claim, opening)
@@ -169,6 +210,8 @@ class _Turn:
         input_ = self._store.get_input(self._company_id, conversation.input)
         question_id = keys.message_id(conversation.id, self._ulid)
         history = self._store.history(claim, limit=input_.limits.history_messages, before=question_id)
+        before = next((m.language for m in reversed(history) if m.role is Role.USER and m.language), None)
+        self._language = detect_language(self._text, previous=before)
         question = entries.make_question(
             self._message,
             opening,
@@ -176,6 +219,7 @@ class _Turn:
             ulid=self._ulid,
             text=self._text,
             parent_id=history[-1].id if history else None,
+            language=self._language,
         )
         prompts = self._fill(input_)
         system = entries.make_system_message(
@@ -214,15 +258,14 @@ class _Turn:
         known = conversation.outgoing_ids if is_ours else task.outgoing_ids
         answered_ids |= frozenset() if is_ours else frozenset(conversation.outgoing_ids)
         shown = self._open(known, answered_ids, is_redelivery=is_redelivery, claim=claim)
-        request = ModelRequest(
-            model=input_.model,
-            api_kind=input_.api_kind,
-            messages=prompt.messages,
-            max_output_tokens=input_.limits.max_output_tokens,
-            user=hashlib.sha256(f"{self._company_id}/{self._user.id}".encode()).hexdigest()[:32],
-            prompt_cache_key=conversation.id,
-        )
-        answered = self._stream(request, shown)
+        recorded = self._store.list_tool_usages(self._company_id, question.id) if is_redelivery else ()
+        if not recorded:
+            self._check_budget(input_.limits)
+        run = self._make_run(claim, question, task, input_, prompt, shown)
+        try:
+            answered = run.run(recorded)
+        except TurnStoppedError:
+            return self._stop(claim, question, task, shown), shown
         now = self._use.clock()
         reply = entries.make_reply(question, answered, outgoing_ids=shown.outgoing_ids, now=now)
         self._store.commit_reply(claim, reply, entries.complete_task(task, answered, now=now), now=now)
@@ -230,10 +273,40 @@ class _Turn:
         self._measure(answered)
         return reply, shown
 
+    def _make_run(
+        self, claim: Claim, question: Message, task: Task, input_: Input, prompt: Prompt, shown: Reply
+    ) -> TaskRun:
+        return TaskRun(
+            model=self._use.model,
+            tools=self._use.open_tools(input_),
+            input_=input_,
+            prompt=prompt.messages,
+            company_id=self._company_id,
+            user_id=self._user.id,
+            conversation_id=question.llm_conversation_id,
+            question_id=question.id,
+            task_id=task.id,
+            records=_Records(self._store, claim),
+            remaining=self._delivery.remaining,
+            show=lambda text: self._show(shown, text),
+            check=StopCheck(self._store, claim, self._use.monotonic),
+            clock=self._use.clock,
+            monotonic=self._use.monotonic,
+            said=self._spoken_so_far,
+        )
+
+    def _stop(self, claim: Claim, question: Message, task: Task, shown: Reply) -> Message:
+        """End a turn that somebody stopped: what was said stands, with a word that it was stopped."""
+        now = self._use.clock()
+        answered = entries.make_stopped("".join(self._spoken_so_far), task)
+        reply = entries.make_reply(question, answered, outgoing_ids=shown.outgoing_ids, now=now)
+        self._store.cancel_turn(claim, reply, task, now=now)
+        self._stored_reply = reply
+        return reply
+
     def _fill(self, input_: Input) -> Input:
         """The prompts with their named variables filled in."""
-        company = self._use.people.find_company(self._company_id)
-        names = {"{company}": company.name if company else self._company_id, "{person}": self._user.name}
+        names = {"{company}": self._company_name, "{person}": self._user.name}
         filled = []
         for prompt in input_.prompts:
             text = prompt
@@ -268,33 +341,8 @@ class _Turn:
         self._shown = self._outbound.open_reply(target, posted=remember)
         return self._shown
 
-    def _stream(self, request: ModelRequest, shown: Reply) -> entries.Answered:
-        seconds = min(self._delivery.remaining() - _DELIVERY_SECONDS, _MOST_MODEL_SECONDS)
-        if seconds < _LEAST_MODEL_SECONDS:
-            raise RetryableError("no-time", "the invocation has no time left for the model", retry_after=timedelta(0))
-        started = self._use.monotonic()
-        first: float | None = None
-        finished = None
-        for event in self._use.model.stream(request, seconds=seconds):
-            if isinstance(event, TextDelta):
-                first = first if first is not None else self._use.monotonic()
-                self._spoken_so_far.append(event.text)
-                self._show(shown, event.text)
-            else:
-                finished = event
-        if finished is None:
-            raise RetryableError("model-broken-off", "the model's answer ended without its end")
-        text = "".join(self._spoken_so_far)
-        if not text.strip():
-            is_refused = finished.finish_reason == "content_filter"
-            raise PermanentError("content-refused" if is_refused else "empty-answer", "the model gave no text")
-        ended = self._use.monotonic()
-        return entries.Answered(
-            text=text,
-            finished=finished,
-            time_to_first_token_ms=round(((first or ended) - started) * 1000),
-            duration_ms=round((ended - started) * 1000),
-        )
+    def _check_budget(self, limits: Limits) -> None:
+        check_budget(limits, self._store, company_id=self._company_id, user_id=self._user.id, now=self._use.clock())
 
     def _show(self, shown: Reply, text: str) -> None:
         try:
@@ -326,7 +374,7 @@ class _Turn:
             task = entries.fail_task(self._task, code=error.code, reason=error.message, now=self._use.clock())
             self._store.fail_turn(claim, task, now=self._use.clock())
             self._failed_task = task
-        text = "\n\n".join(filter(None, ["".join(self._spoken_so_far), explain_failure(error.code)]))
+        text = "\n\n".join(filter(None, ["".join(self._spoken_so_far), explain_failure(error.code, self._language)]))
         shown = self._shown or self._open((), frozenset(), is_redelivery=False)
         try:
             ids = shown.finish(text)
@@ -341,7 +389,7 @@ class _Turn:
         platform = self._message.address.platform
         metrics.milliseconds("TimeToFirstToken", answered.time_to_first_token_ms, platform=platform)
         metrics.milliseconds("TurnDuration", answered.duration_ms, platform=platform)
-        if usage := answered.finished.usage:
+        if usage := answered.usage:
             metrics.count("InputTokens", usage.input_tokens, platform=platform)
             metrics.count("OutputTokens", usage.output_tokens, platform=platform)
 

@@ -1,25 +1,14 @@
 """What a turn writes: the conversation's opening, the question, the task and the reply, as values."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from agent.model_values import Finished
+from agent.prices import cost_of
+from core.configuration import Input, Settings
 from core.events import MessageReceived
-from core.models import (
-    ApiKind,
-    ContentPart,
-    ContentType,
-    Input,
-    Message,
-    PromptManifest,
-    Role,
-    Settings,
-    Task,
-    TaskStatus,
-    Usage,
-    User,
-)
+from core.models import ApiKind, ContentPart, ContentType, Message, PromptManifest, Role, Task, TaskStatus, Usage, User
 from core.store import Opening, keys
 
 _TITLE_CHARACTERS = 80
@@ -28,10 +17,21 @@ _NO_TEXT = "(The person mentioned you without writing anything.)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What the model gave: the text, how it ended and how long it took (milliseconds)."""
+    """What the model gave, and how long it took (milliseconds).
+
+    Attributes:
+        text: The answer; of a fixed shape as JSON, where `is_json`.
+        raw: What the model wrote, word for word.
+        usage: What all model calls of the task took; None where the server does not say.
+    """
 
     text: str
-    finished: Finished
+    raw: str
+    is_json: bool = False
+    finish_reason: str
+    usage: Usage | None
+    model: str
+    request_id: str | None
     time_to_first_token_ms: int
     duration_ms: int
 
@@ -56,8 +56,12 @@ def make_input(settings: Settings) -> Input:
         settings_id=settings.id,
         settings_version=settings.version,
         prompts=(settings.prompt,),
+        tools=settings.tools,
+        output_configuration=settings.output_configuration,
         model=settings.model,
+        fallback_model=settings.fallback_model,
         api_kind=settings.api_kind,
+        temperature=settings.temperature,
         limits=settings.limits,
     )
 
@@ -98,7 +102,14 @@ def make_system_message(opening: Opening, *, conversation_id: str, ulid: str, pr
 
 
 def make_question(
-    message: MessageReceived, opening: Opening, *, conversation_id: str, ulid: str, text: str, parent_id: str | None
+    message: MessageReceived,
+    opening: Opening,
+    *,
+    conversation_id: str,
+    ulid: str,
+    text: str,
+    parent_id: str | None,
+    language: str | None,
 ) -> Message:
     """What the person wrote, as it is stored before the model is asked."""
     message_id = keys.message_id(conversation_id, ulid)
@@ -113,6 +124,7 @@ def make_question(
         llm_task_id=keys.task_id(conversation_id, ulid),
         entity_type=opening.entity_type,
         entity_id=opening.entity_id,
+        language=language,
         user_id=opening.user_id,
         content=(_text_part(text, message_id),),
         created_at=message.sent_at,
@@ -146,31 +158,49 @@ def make_reply(question: Message, answered: Answered, *, outgoing_ids: tuple[str
         llm_task_id=question.llm_task_id,
         entity_type=question.entity_type,
         entity_id=question.entity_id,
+        language=question.language,
         user_id=question.user_id,
-        content=(_text_part(answered.text, message_id),),
+        content=(_answer_part(answered, message_id),),
         outgoing_ids=outgoing_ids,
-        finish_reason=answered.finished.finish_reason,
+        finish_reason=answered.finish_reason,
         created_at=now,
     )
 
 
 def complete_task(task: Task, answered: Answered, *, now: datetime) -> Task:
     """`task` with what the run gave. Token counts stay None where the provider sent none."""
-    usage = answered.finished.usage
+    model = answered.model or task.model or ""
+    price = cost_of(model, answered.usage) if answered.usage else None
     return task.model_copy(
         update={
             "status": TaskStatus.COMPLETED,
-            "llm_raw_output": answered.text,
+            "llm_raw_output": answered.raw,
             "llm_structured_output": answered.text,
-            **_count(usage),
-            "model": answered.finished.model or task.model,
-            "provider_request_id": answered.finished.request_id,
+            **_count(answered.usage),
+            "cost": price[0] if price else None,
+            "price_version": price[1] if price else None,
+            "model": model,
+            "provider_request_id": answered.request_id,
             "time_to_first_token_ms": answered.time_to_first_token_ms,
             "duration_ms": answered.duration_ms,
             "error_class": None,
             "error_message": None,
             "updated_at": now,
         }
+    )
+
+
+def make_stopped(said: str, task: Task) -> Answered:
+    """What stands of an answer that somebody stopped. Its tokens are unknown: the provider says them at the end."""
+    return Answered(
+        text=said.rstrip(),
+        raw=said,
+        finish_reason="canceled",
+        usage=None,
+        model=task.model or "",
+        request_id=None,
+        time_to_first_token_ms=0,
+        duration_ms=0,
     )
 
 
@@ -194,3 +224,11 @@ def _count(usage: Usage | None) -> dict[str, int]:
 
 def _text_part(text: str, message_id: str) -> ContentPart:
     return ContentPart(type=ContentType.TEXT, text=text, message_id=message_id)
+
+
+def _answer_part(answered: Answered, message_id: str) -> ContentPart:
+    if not answered.is_json:
+        return _text_part(answered.text, message_id)
+    value = json.loads(answered.text)
+    json_value = value if isinstance(value, dict) else {"value": value}
+    return ContentPart(type=ContentType.JSON, json_value=json_value, message_id=message_id)

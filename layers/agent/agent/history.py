@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.model_values import ModelMessage
-from core.models import Input, Message, PromptManifest, Role
+from core.configuration import Input
+from core.models import Message, PromptManifest, Role
 
 _TEMPLATE = "conversation@1"  # renamed with every change of how a prompt is put together
 

@@ -12,8 +12,9 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from agent.model_errors import ModelFault, ModelTimeoutError, read_retry_after
+from agent.model_json import JsonObject
 from agent.model_requests import Dialect
-from agent.model_stream import JsonObject, read_answer
+from agent.model_stream import read_answer
 from agent.model_values import Finished, ModelEvents, ModelRequest
 from core.errors import PermanentError, RetryableError
 from core.models import ApiKind
@@ -69,7 +70,7 @@ class OpenAIModel:
             client.close()
 
     def stream(self, request: ModelRequest, *, seconds: float) -> ModelEvents:
-        """Ask the model; yields the answer's text as it arrives and one `Finished` as the last event.
+        """Ask the model; yields the answer's text as it arrives and one `Finished` with the calls as the last event.
 
         A failure that will likely pass at once is retried once, as long as no text was yielded. Closing the iterator
         ends the call.
@@ -121,9 +122,10 @@ class OpenAIModel:
                 return answer
             if answer.is_filtered:
                 return Finished("content_filter", None, request.model, answer.request_id)
-            # An older deployment or a proxy may not know a parameter. It ends: what is left out is not sent again.
-            parameter = answer.unknown_parameter
-            if parameter is None or parameter not in body or not self._dialect.leave_out(parameter):
+            # An older deployment, a proxy or the model may not take a parameter. It ends: what is left out is not sent
+            # again.
+            parameter = answer.refused_parameter
+            if parameter is None or parameter not in body or not self._dialect.leave_out(parameter, request.model):
                 raise answer.as_error()
 
     def _post(self, path: str, body: JsonObject, deadline: float) -> "httpx2.Response | ModelFault":

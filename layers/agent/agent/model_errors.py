@@ -32,7 +32,8 @@ _FILTER_CODES = frozenset(
 )
 _RATE_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "slow_down"})
 _SERVER_CODES = frozenset({"server_error", "server_is_overloaded", "service_unavailable_error", "internal_error"})
-_PARAMETER_CODES = frozenset({"unsupported_parameter", "unknown_parameter"})
+# The last one is how reasoning models refuse a temperature: they take the default only.
+_PARAMETER_CODES = frozenset({"unsupported_parameter", "unknown_parameter", "unsupported_value"})
 
 
 class ModelTimeoutError(RetryableError):
@@ -68,8 +69,8 @@ class ModelFault:
         return self.code in _FILTER_CODES
 
     @property
-    def unknown_parameter(self) -> str | None:
-        """The parameter that this server does not know, if that is what is wrong."""
+    def refused_parameter(self) -> str | None:
+        """The parameter that this server or model does not take, if that is what is wrong."""
         return self.param.split(".")[0] if self.param and self.code in _PARAMETER_CODES else None
 
     def as_error(self) -> RetryableError | PermanentError:

@@ -1,4 +1,4 @@
-"""Server-sent events of both model APIs in, text and one end out. Bounded, and without an object per chunk.
+"""Server-sent events of both model APIs in; text, calls and one end out. Bounded, and without an object per chunk.
 
 The vendor's client builds a pydantic object for each chunk, which takes most of the CPU of a turn; here a chunk is
 parsed once as JSON and only what the answer needs is looked at.
@@ -9,8 +9,11 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-inte
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+from agent.model_calls import CallCollector
 from agent.model_errors import ModelFault
+from agent.model_json import Json, JsonObject, as_list, as_object, as_text
 from agent.model_values import Finished, ModelEvents, TextDelta
 from core.errors import PermanentError, RetryableError
 from core.models import ApiKind, Usage
@@ -18,10 +21,8 @@ from core.models import ApiKind, Usage
 MAX_TEXT_CHARACTERS = 1024 * 1024  # far above any model's longest answer
 _MAX_EVENT_BYTES = 16 * MAX_TEXT_CHARACTERS  # the Responses API repeats the whole answer, escaped, in its last event
 
-type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
-type JsonObject = dict[str, Json]
-
 _INCOMPLETE_REASONS = {"max_output_tokens": "length"}
+_CALLED = frozenset({"stop", "tool_calls", "function_call"})  # with calls, many servers end with plain "stop"
 _BROKEN = "the model's stream broke off before the end of the answer"
 
 
@@ -50,14 +51,25 @@ def read_answer(api_kind: ApiKind, chunks: Iterable[bytes], *, model: str, reque
 
 def _read_responses(events: Iterator[JsonObject], model: str, request_id: str | None) -> ModelEvents:
     is_refusal = False
+    calls = CallCollector()
     for event in events:
         kind = event.get("type")
         if kind in {"response.output_text.delta", "response.refusal.delta"}:
             is_refusal = is_refusal or kind == "response.refusal.delta"
             if text := as_text(event.get("delta")):
                 yield TextDelta(text)
+        elif kind == "response.function_call_arguments.delta":
+            calls.take_response_delta(event)
+        elif kind == "response.function_call_arguments.done":
+            calls.take_response_arguments(event)
+        elif kind in {"response.output_item.added", "response.output_item.done"}:
+            calls.take_response_item(event)
         elif kind in {"response.completed", "response.incomplete"}:
-            yield _finish_response(as_object(event.get("response")), is_refusal, model, request_id)
+            response = as_object(event.get("response"))
+            if calls.is_empty:  # some servers name them at the end only
+                calls.take_response_output(response.get("output"))
+            finished = _finish_response(response, is_refusal, model, request_id)
+            yield _with_calls(finished, calls)
             return
         elif kind in {"response.failed", "error"}:
             yield _finish_failed(_read_error(event), model, request_id)
@@ -88,6 +100,7 @@ class _ChatAnswer:
         self.reason = ""
         self._usage: Usage | None = None
         self._is_refusal = False
+        self._calls = CallCollector()
 
     def take(self, chunk: JsonObject) -> Iterator[TextDelta]:
         """The text in `chunk`."""
@@ -101,6 +114,8 @@ class _ChatAnswer:
             if text := as_text(delta.get("refusal")):
                 self._is_refusal = True
                 yield TextDelta(text)
+            if deltas := delta.get("tool_calls"):
+                self._calls.take_chat(deltas)
             self.reason = as_text(choice.get("finish_reason")) or self.reason
 
     def finish(self) -> Finished:
@@ -108,7 +123,7 @@ class _ChatAnswer:
         if not self.reason:
             raise RetryableError("model-stream-broken", _BROKEN)
         reason = "refusal" if self._is_refusal and self.reason == "stop" else self.reason
-        return Finished(reason, self._usage, self.model, self.request_id)
+        return _with_calls(Finished(reason, self._usage, self.model, self.request_id), self._calls)
 
 
 def _read_event_data(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -164,6 +179,15 @@ def _finish_response(response: JsonObject, is_refusal: bool, model: str, request
     return Finished(reason, usage, as_text(response.get("model")) or model, request_id)
 
 
+def _with_calls(finished: Finished, calls: CallCollector) -> Finished:
+    """The end with its calls. An answer that was cut off calls nothing: its last call may be cut, too."""
+    if finished.finish_reason not in _CALLED:
+        return finished
+    if calls.is_empty:
+        return replace(finished, finish_reason="stop")
+    return replace(finished, finish_reason="tool_calls", calls=calls.finish())
+
+
 def _finish_failed(fault: ModelFault, model: str, request_id: str | None) -> Finished:
     if fault.is_filtered:
         return Finished("content_filter", None, model, request_id)
@@ -199,21 +223,6 @@ def _read_usage(value: Json, input_name: str, output_name: str) -> Usage | None:
 
 def _count(value: Json) -> int:
     return value if isinstance(value, int) and value > 0 else 0
-
-
-def as_object(value: Json) -> JsonObject:
-    """`value` if it is a JSON object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def as_list(value: Json) -> list[Json]:
-    """`value` if it is a JSON list, else an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def as_text(value: Json) -> str:
-    """`value` if it is a string, else an empty one."""
-    return value if isinstance(value, str) else ""
 
 
 def _flooded() -> PermanentError:

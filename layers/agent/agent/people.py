@@ -6,9 +6,10 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.configuration import Settings
 from core.errors import PermanentError
 from core.events import MessageReceived
-from core.models import Company, Identity, Installation, Settings, User
+from core.models import Company, Identity, Installation, User
 from core.platforms import Outbound
 from core.store import Directory
 

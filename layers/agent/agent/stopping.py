@@ -1,0 +1,39 @@
+"""Stopping a turn: the flag that somebody sets on the conversation, looked at while the answer arrives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from core.store import Claim, Store
+
+_SECONDS_BETWEEN = 1.5  # a stopped turn ends within two seconds; a short one never pays for a look
+
+
+class TurnStoppedError(Exception):
+    """Somebody asked this turn to stop. Never leaves the turn."""
+
+
+@dataclass
+class StopCheck:
+    """Looks whether to stop, as often as it is worth a read."""
+
+    store: Store
+    claim: Claim
+    monotonic: Callable[[], float]
+    _looked_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._looked_at = self.monotonic()
+
+    def __call__(self) -> None:
+        """Return if the turn may go on.
+
+        Raises:
+            TurnStoppedError: It may not.
+            ClaimLostError: A later delivery took the conversation over.
+        """
+        now = self.monotonic()
+        if now - self._looked_at < _SECONDS_BETWEEN:
+            return
+        self._looked_at = now
+        if self.store.is_cancel_requested(self.claim):
+            raise TurnStoppedError

@@ -1,0 +1,143 @@
+"""One task: a question's prompt and tools, the model's steps, and an answer in the shape that was asked for."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from agent.entries import Answered
+from agent.model_values import ModelMessage, ModelRequest
+from agent.output import MAX_REPAIRS, Misfit, Parsed, parse_output, repair_request
+from agent.steps import Ended, Model, Records, Steps
+from agent.tools import Tool, ToolContext
+from core.configuration import Input
+from core.errors import PermanentError, RetryableError
+from core.models import Role, ToolUsage
+
+_DELIVERY_SECONDS = 20.0  # kept free of the model's time: to commit, and to finish the delivery
+_LEAST_MODEL_SECONDS = 5.0
+
+
+@dataclass(kw_only=True)
+class TaskRun:
+    """What one task works with.
+
+    Attributes:
+        prompt: The messages of the first model call.
+        remaining: Seconds that the invocation has left, asked anew at each call.
+        show: Shows a piece of the answer; an answer that has to fit a schema is not shown before it does.
+        check: Called between pieces and tools; what it raises ends the task.
+        said: What was said so far, also when the task ends in an error.
+    """
+
+    model: Model
+    tools: Mapping[str, Tool]
+    input_: Input
+    prompt: Sequence[ModelMessage]
+    company_id: str
+    user_id: str
+    conversation_id: str
+    question_id: str
+    task_id: str
+    records: Records
+    remaining: Callable[[], float]
+    show: Callable[[str], None]
+    check: Callable[[], None]
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    said: list[str] = field(default_factory=list)
+
+    def run(self, recorded: Sequence[ToolUsage]) -> Answered:
+        """The answer; `recorded` is what an earlier try wrote down of its tools.
+
+        Raises:
+            RetryableError: Try again later.
+            PermanentError: There will be no answer.
+        """
+        seconds = self.remaining() - _DELIVERY_SECONDS
+        if seconds < _LEAST_MODEL_SECONDS:
+            raise RetryableError("no-time", "the invocation has no time left for the model", retry_after=timedelta(0))
+        until = self.monotonic() + min(seconds, self.input_.limits.max_seconds)
+        steps = self._make_steps(lambda: until - self.monotonic())
+        ended = steps.run(recorded)
+        schema = self.input_.output_configuration
+        if schema is None:
+            return _answered(ended)
+        for _ in range(MAX_REPAIRS):
+            parsed = parse_output(ended.text, schema)
+            if isinstance(parsed, Parsed):
+                return _answered(ended, parsed)
+            ended = self._repair(steps, ended, parsed)
+        parsed = parse_output(ended.text, schema)
+        if isinstance(parsed, Misfit):
+            raise PermanentError("output-misfit", "the model's answer does not fit the output configuration")
+        return _answered(ended, parsed)
+
+    def _make_steps(self, remaining: Callable[[], float]) -> Steps:
+        input_ = self.input_
+        request = ModelRequest(
+            model=input_.model,
+            api_kind=input_.api_kind,
+            messages=tuple(self.prompt),
+            max_output_tokens=input_.limits.max_output_tokens,
+            user=hashlib.sha256(f"{self.company_id}/{self.user_id}".encode()).hexdigest()[:32],
+            prompt_cache_key=self.conversation_id,
+            temperature=input_.temperature,
+            output_schema=input_.output_configuration,
+        )
+        is_shaped = input_.output_configuration is not None
+        return Steps(
+            model=self.model,
+            request=request,
+            tools=self.tools,
+            limits=input_.limits,
+            task_id=self.task_id,
+            question_id=self.question_id,
+            records=self.records,
+            make_context=lambda key: ToolContext(
+                company_id=self.company_id,
+                user_id=self.user_id,
+                conversation_id=self.conversation_id,
+                idempotency_key=key,
+                remaining=remaining,
+            ),
+            remaining=remaining,
+            show=(lambda _text: None) if is_shaped else self.show,
+            check=self.check,
+            clock=self.clock,
+            monotonic=self.monotonic,
+            fallback_model=input_.fallback_model,
+            said=[] if is_shaped else self.said,
+        )
+
+    def _repair(self, steps: Steps, ended: Ended, misfit: Misfit) -> Ended:
+        """Ask for the whole answer again, saying what was wrong; no tools are offered any more."""
+        told = (
+            *self.prompt,
+            ModelMessage(Role.ASSISTANT, ended.text),
+            ModelMessage(Role.USER, repair_request(misfit.problems)),
+        )
+        again = replace(steps, request=replace(steps.request, messages=told), tools={}, said=[], usage=ended.usage)
+        repaired = again.run()
+        return replace(
+            repaired, duration_ms=ended.duration_ms + repaired.duration_ms, steps=ended.steps + repaired.steps
+        )
+
+
+def _answered(ended: Ended, parsed: Parsed | None = None) -> Answered:
+    text = ended.text if parsed is None else json.dumps(parsed.value, ensure_ascii=False, indent=2)
+    if not text.strip():
+        is_refused = ended.finished.finish_reason in {"content_filter", "refusal"}
+        raise PermanentError("content-refused" if is_refused else "empty-answer", "the model gave no text")
+    return Answered(
+        text=text,
+        raw=ended.text,
+        is_json=parsed is not None,
+        finish_reason=ended.finished.finish_reason,
+        usage=ended.usage,
+        model=ended.finished.model,
+        request_id=ended.finished.request_id,
+        time_to_first_token_ms=ended.time_to_first_token_ms,
+        duration_ms=ended.duration_ms,
+    )

@@ -1,0 +1,76 @@
+"""The tools of one turn, made of the definitions in a conversation's input."""
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from agent.tools import Tool
+from agent.tools.action_flow import make_action_flow_tool
+from agent.tools.mcp import McpServers
+from agent.tools.more_information import SearchConversations
+from agent.tools.third_party import make_third_party_tools
+from core.configuration import (
+    ActionFlowTool,
+    Input,
+    McpTool,
+    SearchConversationsTool,
+    ThirdPartyTool,
+    ToolDefinition,
+)
+from core.errors import ServiceError
+from core.outside import OutsideHttp
+from core.store import Store
+from core.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda.client import LambdaClient
+    from mypy_boto3_stepfunctions.client import SFNClient
+
+_MOST_TOOLS = 128  # what the vendor's API takes
+
+
+class Toolbox:
+    """What tools are made with; built once per cold start, with clients that are made when a flow first needs them."""
+
+    def __init__(
+        self,
+        store: Store,
+        read_secret: Callable[[str], str],
+        create_flow_clients: Callable[[], "tuple[LambdaClient, SFNClient]"],
+        *,
+        insecure_hosts: frozenset[str] = frozenset(),
+    ) -> None:
+        self._store = store
+        self._read_secret = read_secret
+        self._http = OutsideHttp(insecure_hosts=insecure_hosts)
+        self._mcp = McpServers(read_secret=read_secret, http=self._http)
+        self._flow_clients = cache(create_flow_clients)
+
+    def open(self, input_: Input) -> dict[str, Tool]:
+        """The tools by the names that the model calls them.
+
+        A definition whose tools cannot be had now (a server that is down) is left out: the others stay usable.
+        """
+        tools: dict[str, Tool] = {}
+        for definition in input_.tools:
+            try:
+                made = list(self._make(definition))
+            except ServiceError as exc:
+                logger.warning("tool left out", extra={"tool": definition.name, "code": exc.code})
+                continue
+            for tool in made:
+                if len(tools) < _MOST_TOOLS:
+                    tools.setdefault(tool.name, tool)
+        return tools
+
+    def _make(self, definition: ToolDefinition) -> Iterable[Tool]:
+        match definition:
+            case ActionFlowTool():
+                lambda_client, states_client = self._flow_clients()
+                return (make_action_flow_tool(definition, lambda_client=lambda_client, states_client=states_client),)
+            case ThirdPartyTool():
+                return make_third_party_tools(definition, read_secret=self._read_secret, http=self._http)
+            case McpTool():
+                return self._mcp.make_tools(definition)
+            case SearchConversationsTool():
+                return (SearchConversations(definition, store=self._store),)
