@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ops import conversation_commands, directory_commands, queue_commands, show
+from ops import conversation_commands, directory_commands, privacy_commands, queue_commands, settings_commands, show
 from ops.stack import Choice
 
 app = typer.Typer(
@@ -37,10 +37,17 @@ def choose_stack(
     context.obj = Choice(stack_name=stack, stack_file=stack_file, region=region, profile=profile)
 
 
+directory_commands.companies.command("retention")(privacy_commands.set_retention)
+directory_commands.users.command("export")(privacy_commands.export_user)
+directory_commands.users.command("forget")(privacy_commands.forget_user)
+conversation_commands.conversations.command("stop")(privacy_commands.stop_conversation)
+conversation_commands.conversations.command("export")(privacy_commands.export_conversation)
+conversation_commands.conversations.command("delete")(privacy_commands.delete_conversation)
 app.add_typer(directory_commands.companies, name="companies")
 app.add_typer(directory_commands.users, name="users")
 app.add_typer(directory_commands.identities, name="identities")
 app.add_typer(directory_commands.installations, name="installations")
+app.add_typer(settings_commands.settings, name="settings")
 app.add_typer(conversation_commands.conversations, name="conversations")
 app.command("usage")(conversation_commands.show_usage)
 app.add_typer(queue_commands.dead_letters, name="dead-letters")

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from core.errors import PermanentError
-from core.models import Address, ContentPart, Conversation, Message, Task
+from core.models import Address, ContentPart, Conversation, Message, Task, ToolUsage
 from ops import show
 from ops.directory_commands import CompanyOption, JsonOption, UserOption, find_user
 from ops.stack import Operations, open_stack
 
+_CELL = 200  # characters
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 conversations = typer.Typer(help="Conversations with their messages and tasks.", no_args_is_help=True)
@@ -67,7 +68,7 @@ def show_conversation(
     channel: PlaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a conversation: its messages with their content parts, and its tasks.
+    """Show a conversation: its messages with their content parts, its tasks and the tools they used.
 
     Name it by company and id, or by --thread.
     """
@@ -83,13 +84,17 @@ def show_conversation(
         raise PermanentError("conversation-unknown", message)
     messages = operations.store.list_messages(company, conversation_id)
     tasks = operations.store.list_tasks(company, conversation_id)
+    usages = operations.store.list_conversation_tool_usages(company, conversation_id)
     if as_json:
-        parts = {"conversation": show.to_json(conversation)}
-        show.emit_json(parts | {"messages": [*map(show.to_json, messages)], "tasks": [*map(show.to_json, tasks)]})
+        lists = {"messages": messages, "tasks": tasks, "toolUsages": usages}
+        parts = {name: [*map(show.to_json, values)] for name, values in lists.items()}
+        show.emit_json({"conversation": show.to_json(conversation)} | parts)
         return
     _show_head(conversation)
     _show_messages(messages)
     _show_tasks(tasks)
+    if usages:
+        _show_tool_usages(usages)
 
 
 @conversations.command("failed")
@@ -195,3 +200,26 @@ def _show_tasks(tasks: Sequence[Task]) -> None:
     )
     columns = ("Time", "Status", "Try", "Model", "In", "Cached", "Out", "First ms", "All ms", "Error")
     show.table(columns, rows, title="Tasks")
+
+
+def _show_tool_usages(usages: Sequence[ToolUsage]) -> None:
+    rows = (
+        (
+            each.started_at,
+            each.name,
+            each.type,
+            each.status,
+            each.duration_ms,
+            _shorten(each.request),
+            _shorten(each.error or each.response or ""),
+        )
+        for each in usages
+    )
+    columns = ("Time", "Tool", "Type", "Status", "ms", "Asked", "Gave")
+    show.table(columns, rows, title="Tools")
+
+
+def _shorten(text: str) -> str:
+    """As much as fits a table; `--json` has it all."""
+    line = " ".join(text.split())
+    return line if len(line) <= _CELL else f"{line[:_CELL]}…"
