@@ -12,7 +12,7 @@ import pytest
 
 from tests.house.project import FUNCTIONS, LAYERS, Door, doors
 
-_MAX_LINES = 45
+_MAX_LINES = 48  # of which the imports are a third
 _BRANCHES = (
     ast.If,
     ast.IfExp,

@@ -10,6 +10,7 @@ from aws_lambda_powertools.shared import constants
 from cfnlint.api import lint_file  # type: ignore[import-untyped] # it ships no types
 
 from core.settings import FunctionSettings
+from core.store.expiry import TEXT_DAYS
 from tests.house.project import FUNCTIONS, TEMPLATE, Door, Properties, doors, resources, template
 
 _POWERTOOLS = {str(value) for value in vars(constants).values()}  # the names of the variables that powertools reads
@@ -250,3 +251,13 @@ def test_what_holds_data_survives_its_stack() -> None:
 def test_every_parameter_is_used() -> None:
     used = set(re.findall(r"(?:!Ref |\$\{)(\w+)", TEMPLATE.read_text()))
     assert set(template()["Parameters"]) <= used
+
+
+def test_every_class_of_kept_texts_has_its_rule_in_the_bucket() -> None:
+    rules = resources("AWS::S3::Bucket")["DataBucket"]["LifecycleConfiguration"]["Rules"]
+    deleted = {
+        int(rule["TagFilters"][0]["Value"]): (rule["Prefix"], rule["ExpirationInDays"])
+        for rule in rules
+        if "TagFilters" in rule
+    }
+    assert deleted == {days: ("overflow/", days) for days in TEXT_DAYS}

@@ -110,6 +110,9 @@ class Meter:
             case "TransactWriteItems":
                 writes = [write for entry in arguments["TransactItems"] for write in entry.values()]
                 return self._count_writes(client, operation, arguments, writes, factor=2)
+            case "BatchWriteItem":
+                writes = [_as_write(name, entry) for name, each in arguments["RequestItems"].items() for entry in each]
+                return self._count_writes(client, operation, arguments, writes, factor=1)
             case "GetItem" | "Query" | "BatchGetItem":
                 answer = self._send(client, operation, arguments)
                 self.read_units += _read_units(operation, arguments, answer)
@@ -141,6 +144,11 @@ class Meter:
         asked = {"TableName": write["TableName"], "Key": key, "ConsistentRead": True}
         found: Item = self._send(client, "GetItem", asked).get("Item", {})
         return found
+
+
+def _as_write(table_name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    [request] = entry.values()
+    return {"TableName": table_name, **request}
 
 
 def _read_units(operation: str, arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> float:

@@ -45,3 +45,22 @@ def trouble(operation: str, error: Exception, *, times: int = 1, is_done: bool =
 
     with patch.object(BaseClient, "_make_api_call", send_or_fail):
         yield seen
+
+
+@contextmanager
+def leftovers(*, times: int) -> Iterator[None]:
+    """DynamoDB writes only the first item of a batch and hands the others back, so many times."""
+    send = vars(BaseClient)["_make_api_call"]
+    left = times
+
+    def send_in_part(self: BaseClient, name: str, arguments: Mapping[str, Any]) -> Any:
+        nonlocal left
+        if name != "BatchWriteItem" or left == 0:
+            return send(self, name, arguments)
+        left -= 1
+        [(table, [first, *rest])] = arguments["RequestItems"].items()
+        answer = send(self, name, {"RequestItems": {table: [first]}})
+        return {**answer, "UnprocessedItems": {table: rest or [first]}}
+
+    with patch.object(BaseClient, "_make_api_call", send_in_part):
+        yield

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from core.configuration import Limits, Settings
 from core.errors import PermanentError
-from core.models import ApiKind, Company, Identity, Installation, Limits, Settings, User
+from core.models import ApiKind, Company, Identity, Installation, User
 from core.store import Directory, Store
 from tests.integration.store.test_claims import at_once
 from tests.integration.store.turns import COMPANY, OTHER_COMPANY, START

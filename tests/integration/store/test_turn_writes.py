@@ -5,12 +5,20 @@ from decimal import Decimal
 
 import pytest
 
+from core.configuration import ActionFlowTool
 from core.errors import RetryableError
 from core.models import ConversationStatus, TaskStatus
 from core.store import Claim, ClaimLostError, Store, keys
 from tests.integration.store.faults import refusal, trouble
 from tests.integration.store.test_claims import at_once
 from tests.integration.store.turns import ADDRESS, COMPANY, CONVERSATION, INPUT, LEASE, START, USER, Turn
+
+TOOL = ActionFlowTool(
+    name="leave",
+    description="Asks for leave.",
+    parameters={"type": "object", "properties": {"days": {"type": "number"}}},
+    arn="arn:aws:lambda:eu-central-1:123456789012:function:leave",
+)
 
 
 def test_a_thread_has_the_conversation_that_came_first(store: Store) -> None:
@@ -27,7 +35,9 @@ def test_an_input_is_found_by_its_content(store: Store, table_name: str, bucket_
         update={
             "prompts": ("First.", "Second — with ümlauts."),
             "knowledge_base": {"b": [1, 2.5, None], "a": {"deep": True}},
-            "tools": ({"name": "leave", "type": "ACTION_FLOW"},),
+            "tools": (TOOL,),
+            "fallback_model": "gpt-5-nano",
+            "temperature": 0.25,
             "output_configuration": {"type": "object"},
         }
     )

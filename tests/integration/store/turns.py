@@ -4,18 +4,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from core.models import (
-    Address,
-    ApiKind,
-    ContentPart,
-    ContentType,
-    Input,
-    Message,
-    PromptManifest,
-    Role,
-    Task,
-    TaskStatus,
-)
+from core.configuration import Input
+from core.models import Address, ApiKind, ContentPart, ContentType, Message, PromptManifest, Role, Task, TaskStatus
 from core.store import Claim, Opening, Store, keys
 
 COMPANY = "acme-industries"

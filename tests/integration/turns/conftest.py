@@ -7,6 +7,7 @@ from logging import StreamHandler
 import pytest
 
 from core.telemetry import logger
+from tests.integration.turns.border import Border, watch_border
 from tests.integration.turns.stack import Stack, running_stack
 
 
@@ -25,3 +26,9 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
         assert isinstance(handler, StreamHandler)
         monkeypatch.setattr(handler, "stream", stream)
     return stream.getvalue
+
+
+@pytest.fixture
+def border(monkeypatch: pytest.MonkeyPatch) -> Border:
+    """Where the process dies, if the test says so."""
+    return watch_border(monkeypatch)

@@ -23,6 +23,7 @@ from local.fake_slack import payloads
 from local.fake_slack.demo import DEMO
 from local.fake_slack.server import FakeSlack
 from local.fake_slack.state import SeenMessage
+from local.fake_tools.server import TOKEN
 from local.standin_model import StandInModel
 
 if TYPE_CHECKING:
@@ -215,6 +216,7 @@ def running_stack(monkeypatch: pytest.MonkeyPatch, *, table_name: str, bucket_na
     secrets.create_secret(Name="parley/test/slack-signing-secret", SecretString=SIGNING_SECRET)
     secrets.create_secret(Name="parley/test/openai-api-key", SecretString="none")
     secrets.create_secret(Name="parley/test/slack/demo", SecretString=DEMO.bot_token)
+    secrets.create_secret(Name="parley/test/tools/orders", SecretString=TOKEN)
     with FakeSlack() as slack, StandInModel() as model:
         environment = {
             "STAGE": "test",
@@ -232,6 +234,7 @@ def running_stack(monkeypatch: pytest.MonkeyPatch, *, table_name: str, bucket_na
             "OPENAI_BASE_URL": model.base_url,
             "OPENAI_MODEL": "stand-in",
             "OPENAI_API_KIND": "responses",
+            "TOOL_INSECURE_HOSTS": "127.0.0.1",
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.models import ContentPart, ContentType, Message, Role
-from core.store import keys
+from core.models import ContentPart, ContentType, ConversationStatus, Message, Role
+from core.store import Opening, keys
 from local.standin_model.script import Behaviour
 from tests.integration.meter import Meter
 from tests.integration.turns.stack import COMPANY, Stack
@@ -33,14 +33,26 @@ def test_a_plain_warm_turn_stays_within_its_limits_however_long_the_conversation
 
 def _lengthen(stack: Stack, ts: str, number: int) -> None:
     """Put older messages into the conversation, as earlier turns would have."""
+    if not number:
+        return
     conversation = stack.conversation(ts)
-    writer = stack.store._table
     began = datetime.now(UTC) - timedelta(days=2)
+    opening = Opening(
+        user_id=conversation.user_id,
+        title=conversation.title,
+        entity_type=conversation.entity_type,
+        session_id=conversation.session_id,
+        address=conversation.address,
+        input=conversation.input,
+    )
+    task_id = keys.task_id(conversation.id, keys.message_ulid("slack", "T", "C", "earlier", began))
+    claim = stack.store.claim_conversation(
+        COMPANY, conversation.id, opening=opening, task_id=task_id, lease=timedelta(minutes=5), now=datetime.now(UTC)
+    )
     for count in range(number):
         sent_at = began + timedelta(seconds=count)
-        ulid = keys.message_ulid("slack", "T", "C", str(count), sent_at)
-        message_id = keys.message_id(conversation.id, ulid)
-        text = _QUESTION if count % 2 == 0 else _ANSWER
+        message_id = keys.message_id(conversation.id, keys.message_ulid("slack", "T", "C", str(count), sent_at))
+        text = _ANSWER if count % 2 else _QUESTION
         message = Message(
             id=message_id,
             llm_conversation_id=conversation.id,
@@ -52,4 +64,5 @@ def _lengthen(stack: Stack, ts: str, number: int) -> None:
             content=(ContentPart(type=ContentType.TEXT, text=text, message_id=message_id),),
             created_at=sent_at,
         )
-        writer.put(stack.store._contents.pack_message(COMPANY, message))
+        assert stack.store.save_question(claim, message, opening_message=None)
+    stack.store.release_claim(claim, status=ConversationStatus.COMPLETED, now=datetime.now(UTC))

@@ -1,64 +1,21 @@
 """A process that dies at any crossing of its border: the next delivery ends with one answer, stored and shown once."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import pytest
-from pynamodb.connection.base import Connection
 
 from agent.model import OpenAIModel
 from agent.model_values import ModelEvent, ModelRequest
-from core.http import Http
 from core.models import ConversationStatus, Role, TaskStatus
 from local.standin_model.script import Behaviour
 from local.standin_model.values import Usage
+from tests.integration.turns.border import Border
 from tests.integration.turns.stack import COMPANY, Killed, Stack, again, load_door
 
 _DELTAS = ["Once ", "and ", "only ", "once."]
 _MOST_CROSSINGS = 40  # more than a turn has
-
-
-@dataclass(slots=True)
-class Border:
-    """Counts what crosses the process's border and dies at the chosen crossing, before or after it took effect."""
-
-    die_at: int = 0
-    is_after: bool = False
-    crossings: int = 0
-
-    def cross[T](self, go: Callable[[], T]) -> T:
-        self.crossings += 1
-        is_the_end = self.crossings == self.die_at
-        if is_the_end and not self.is_after:
-            raise Killed
-        result = go()
-        if is_the_end:
-            raise Killed
-        return result
-
-
-@pytest.fixture
-def border(monkeypatch: pytest.MonkeyPatch) -> Border:
-    """A border around the table, the platform and the model."""
-    border = Border()
-    to_table, to_platform, to_model = Connection._make_api_call, Http.request, OpenAIModel.stream
-
-    def table(self: Connection, *args: object, **kwargs: object) -> object:
-        return border.cross(lambda: to_table(self, *args, **kwargs))  # type: ignore[arg-type]
-
-    def platform(self: Http, *args: object, **kwargs: object) -> object:
-        return border.cross(lambda: to_platform(self, *args, **kwargs))  # type: ignore[arg-type]
-
-    def model(self: OpenAIModel, request: ModelRequest, *, seconds: float) -> Iterator[ModelEvent]:
-        for event in to_model(self, request, seconds=seconds):
-            yield border.cross(lambda event=event: event)  # type: ignore[misc]
-
-    monkeypatch.setattr(Connection, "_make_api_call", table)
-    monkeypatch.setattr(Http, "request", platform)
-    monkeypatch.setattr(OpenAIModel, "stream", model)
-    return border
 
 
 @pytest.mark.parametrize("is_streaming_offered", [True, False], ids=["streamed", "posted"])

@@ -1,0 +1,58 @@
+"""The border of the process, at which a test lets it die."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from pynamodb.connection.base import Connection
+
+from agent.model import OpenAIModel
+from agent.model_values import ModelEvent, ModelRequest
+from core.http import Http
+from core.outside import OutsideHttp
+from tests.integration.turns.stack import Killed
+
+
+@dataclass(slots=True)
+class Border:
+    """Counts what crosses the process's border and dies at the chosen crossing, before or after it took effect."""
+
+    die_at: int = 0
+    is_after: bool = False
+    crossings: int = 0
+
+    def cross[T](self, go: Callable[[], T]) -> T:
+        self.crossings += 1
+        is_the_end = self.crossings == self.die_at
+        if is_the_end and not self.is_after:
+            raise Killed
+        result = go()
+        if is_the_end:
+            raise Killed
+        return result
+
+
+def watch_border(monkeypatch: pytest.MonkeyPatch) -> Border:
+    """A border around the table, the platform, the tools and the model."""
+    border = Border()
+    to_table, to_platform, to_model = Connection._make_api_call, Http.request, OpenAIModel.stream
+    to_tools = OutsideHttp.request
+
+    def table(self: Connection, *args: object, **kwargs: object) -> object:
+        return border.cross(lambda: to_table(self, *args, **kwargs))  # type: ignore[arg-type]
+
+    def platform(self: Http, *args: object, **kwargs: object) -> object:
+        return border.cross(lambda: to_platform(self, *args, **kwargs))  # type: ignore[arg-type]
+
+    def tools(self: OutsideHttp, *args: object, **kwargs: object) -> object:
+        return border.cross(lambda: to_tools(self, *args, **kwargs))  # type: ignore[arg-type]
+
+    def model(self: OpenAIModel, request: ModelRequest, *, seconds: float) -> Iterator[ModelEvent]:
+        for event in to_model(self, request, seconds=seconds):
+            yield border.cross(lambda event=event: event)  # type: ignore[misc]
+
+    monkeypatch.setattr(Connection, "_make_api_call", table)
+    monkeypatch.setattr(Http, "request", platform)
+    monkeypatch.setattr(OutsideHttp, "request", tools)
+    monkeypatch.setattr(OpenAIModel, "stream", model)
+    return border
