@@ -7,7 +7,7 @@ answer is delivered again and never bought a second time, a platform message tha
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from agent.budget import check_budget
 from agent.history import Prompt, render_prompt
 from agent.language import detect_language
 from agent.people import People, Refusal
+from agent.records import ClaimRecords
 from agent.steps import Model
 from agent.stopping import StopCheck, TurnStoppedError
 from agent.task_run import TaskRun
@@ -24,7 +25,7 @@ from agent.tools import Tool
 from core.configuration import Input, Limits, Settings
 from core.errors import PermanentError, ServiceError
 from core.events import MessageReceived
-from core.models import ConversationStatus, Installation, Message, Role, Task, ToolUsage, User
+from core.models import ConversationStatus, Installation, Message, Role, Task, User
 from core.platforms import Outbound, Reply, reply_to
 from core.queues import Delivery
 from core.store import Claim, ClaimLostError, Opening, Store, keys
@@ -72,7 +73,10 @@ def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators)
         _end(message, "no-installation")
         return
     outbound = collaborators.connect(installation)
-    conversation_id = collaborators.store.find_conversation_id(installation.company_id, message.address)
+    company = collaborators.people.find_company(installation.company_id)
+    conversation_id = collaborators.store.find_conversation_id(
+        installation.company_id, message.address, retention_days=company.retention_days if company else None
+    )
     if conversation_id is None and not message.is_addressed:
         _end(message, "not-addressed")
         return
@@ -95,20 +99,6 @@ def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators)
 def _end(message: MessageReceived, outcome: str) -> None:
     metrics.count("TurnsEnded", outcome=outcome, platform=message.address.platform)
     logger.info("turn ended", extra={"correlation_id": message.correlation_id, "outcome": outcome})
-
-
-@dataclass(frozen=True, slots=True)
-class _Records:
-    """The records of one claim's tools."""
-
-    store: Store
-    claim: Claim
-
-    def start(self, usages: Sequence[ToolUsage]) -> None:
-        self.store.start_tool_usages(self.claim, usages)
-
-    def finish(self, usages: Sequence[ToolUsage]) -> None:
-        self.store.finish_tool_usages(self.claim, usages)
 
 
 class _Turn:
@@ -234,7 +224,9 @@ class _Turn:
         if not is_new and (reply := self._store.find_reply(self._company_id, question.id)):
             self._stored_reply = reply
             shown = self._open(reply.outgoing_ids, answered_ids, is_redelivery=True)
-            self._store.release_claim(claim, status=ConversationStatus.COMPLETED, now=self._use.clock())
+            is_stopped = reply.finish_reason == "canceled"
+            status = ConversationStatus.CANCELED if is_stopped else ConversationStatus.COMPLETED
+            self._store.release_claim(claim, status=status, now=self._use.clock())
             return reply, shown
         return self._ask(claim, question, prompts, history, answered_ids, is_redelivery=not is_new)
 
@@ -265,7 +257,10 @@ class _Turn:
         try:
             answered = run.run(recorded)
         except TurnStoppedError:
-            return self._stop(claim, question, task, shown), shown
+            return self._stop(claim, question, entries.count_spent(task, *run.spent()), shown), shown
+        except PermanentError:
+            self._task = entries.count_spent(task, *run.spent())
+            raise
         now = self._use.clock()
         reply = entries.make_reply(question, answered, outgoing_ids=shown.outgoing_ids, now=now)
         self._store.commit_reply(claim, reply, entries.complete_task(task, answered, now=now), now=now)
@@ -286,7 +281,7 @@ class _Turn:
             conversation_id=question.llm_conversation_id,
             question_id=question.id,
             task_id=task.id,
-            records=_Records(self._store, claim),
+            records=ClaimRecords(self._store, claim),
             remaining=self._delivery.remaining,
             show=lambda text: self._show(shown, text),
             check=StopCheck(self._store, claim, self._use.monotonic),

@@ -3,9 +3,10 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
-from agent.prices import cost_of
+from agent.prices import PRICE_VERSION
 from core.configuration import Input, Settings
 from core.events import MessageReceived
 from core.models import ApiKind, ContentPart, ContentType, Message, PromptManifest, Role, Task, TaskStatus, Usage, User
@@ -23,6 +24,7 @@ class Answered:
         text: The answer; of a fixed shape as JSON, where `is_json`.
         raw: What the model wrote, word for word.
         usage: What all model calls of the task took; None where the server does not say.
+        cost: What they cost in US dollars; None where one of them has no known price.
     """
 
     text: str
@@ -30,6 +32,7 @@ class Answered:
     is_json: bool = False
     finish_reason: str
     usage: Usage | None
+    cost: Decimal | None
     model: str
     request_id: str | None
     time_to_first_token_ms: int
@@ -169,17 +172,13 @@ def make_reply(question: Message, answered: Answered, *, outgoing_ids: tuple[str
 
 def complete_task(task: Task, answered: Answered, *, now: datetime) -> Task:
     """`task` with what the run gave. Token counts stay None where the provider sent none."""
-    model = answered.model or task.model or ""
-    price = cost_of(model, answered.usage) if answered.usage else None
     return task.model_copy(
         update={
             "status": TaskStatus.COMPLETED,
             "llm_raw_output": answered.raw,
             "llm_structured_output": answered.text,
-            **_count(answered.usage),
-            "cost": price[0] if price else None,
-            "price_version": price[1] if price else None,
-            "model": model,
+            **_count(answered.usage, answered.cost),
+            "model": answered.model or task.model,
             "provider_request_id": answered.request_id,
             "time_to_first_token_ms": answered.time_to_first_token_ms,
             "duration_ms": answered.duration_ms,
@@ -191,17 +190,23 @@ def complete_task(task: Task, answered: Answered, *, now: datetime) -> Task:
 
 
 def make_stopped(said: str, task: Task) -> Answered:
-    """What stands of an answer that somebody stopped. Its tokens are unknown: the provider says them at the end."""
+    """What stands of an answer that somebody stopped."""
     return Answered(
         text=said.rstrip(),
         raw=said,
         finish_reason="canceled",
         usage=None,
+        cost=None,
         model=task.model or "",
         request_id=None,
         time_to_first_token_ms=0,
         duration_ms=0,
     )
+
+
+def count_spent(task: Task, usage: Usage | None, cost: Decimal | None) -> Task:
+    """`task` with the tokens and the cost of the model calls that ended, though the task itself came to nothing."""
+    return task.model_copy(update=_count(usage, cost))
 
 
 def fail_task(task: Task, *, code: str, reason: str, now: datetime) -> Task:
@@ -210,7 +215,7 @@ def fail_task(task: Task, *, code: str, reason: str, now: datetime) -> Task:
     return task.model_copy(update=update)
 
 
-def _count(usage: Usage | None) -> dict[str, int]:
+def _count(usage: Usage | None, cost: Decimal | None) -> dict[str, object]:
     if usage is None:
         return {}
     return {
@@ -219,6 +224,8 @@ def _count(usage: Usage | None) -> dict[str, int]:
         "total_tokens": usage.total_tokens,
         "cached_tokens": usage.cached_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
+        "cost": cost,
+        "price_version": PRICE_VERSION if cost is not None else None,
     }
 
 

@@ -13,17 +13,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from itertools import groupby
 from typing import Protocol
 
 from agent.model_values import Finished, ModelEvent, ModelMessage, ModelRequest, ModelTool, TextDelta
 from agent.prices import cost_of
 from agent.tools import Tool, ToolCall, ToolContext, ToolResult
+from agent.tools.answers import OUTCOME_UNKNOWN
 from agent.tools.schema import check_arguments
 from core.configuration import Limits
 from core.errors import PermanentError, RetryableError, ServiceError
 from core.models import Role, ToolStatus, ToolUsage, Usage
+from core.telemetry import logger, place_of
 
+_GRACE_SECONDS = 1.0  # more than the tool has: its own word on its time limit is the better one
+_LAST_STEP_SECONDS = 15.0  # with less than this left the next call has to be the answer
+_SHORT_RESULT_CHARACTERS = 4_000  # of a tool, where the prompt was too long
 _MAX_RESULT_CHARACTERS = 40_000  # of one tool, as the model reads it
 _CUT = "\n[The rest was cut: ask for less.]"
 _LAST_STEP = (
@@ -53,6 +59,7 @@ class Ended:
     text: str
     finished: Finished
     usage: Usage | None
+    cost: Decimal | None
     steps: int
     time_to_first_token_ms: int
     duration_ms: int
@@ -88,6 +95,13 @@ class Steps:
     fallback_model: str | None = None
     said: list[str] = field(default_factory=list)
     usage: Usage | None = None
+    cost: Decimal = Decimal(0)
+    is_priced: bool = True
+
+    @property
+    def known_cost(self) -> Decimal | None:
+        """What all calls so far cost; None where one of them has no known price."""
+        return self.cost if self.is_priced and self.usage else None
 
     def run(self, recorded: Sequence[ToolUsage] = ()) -> Ended:
         """Go on until the model answers without asking for a tool; `recorded` is what an earlier try wrote down.
@@ -113,7 +127,7 @@ class Steps:
                 self.check()
             if finished is None:
                 raise RetryableError("model-broken-off", "the model's answer ended without its end")
-            self.usage = _add(self.usage, finished.usage)
+            self._count(finished.model, finished.usage)
             if not finished.calls or is_last:
                 break
             said = "".join(self.said[said_before:])
@@ -127,10 +141,20 @@ class Steps:
             text="".join(self.said),
             finished=finished,
             usage=self.usage,
+            cost=self.known_cost,
             steps=step + 1,
             time_to_first_token_ms=round(((first or ended) - started) * 1000),
             duration_ms=round((ended - started) * 1000),
         )
+
+    def _count(self, model: str, usage: Usage | None) -> None:
+        """Add one model call; its price depends on that call alone."""
+        self.usage = _add(self.usage, usage)
+        price = cost_of(model, usage) if usage else None
+        if price is None:
+            self.is_priced = False
+        else:
+            self.cost += price[0]
 
     def _say(self, text: str) -> None:
         self.said.append(text)
@@ -145,10 +169,9 @@ class Steps:
         used = self.usage or Usage()
         if self.limits.max_turn_tokens is not None and used.total_tokens >= self.limits.max_turn_tokens:
             return True
-        if self.limits.max_turn_cost is None or self.usage is None:
-            return False
-        price = cost_of(self.request.model, self.usage)
-        return price is not None and price[0] >= self.limits.max_turn_cost
+        if step and self.remaining() < _LAST_STEP_SECONDS:
+            return True
+        return self.limits.max_turn_cost is not None and self.cost >= self.limits.max_turn_cost
 
     def _ask(self, messages: Sequence[ModelMessage], *, is_last: bool) -> Iterable[ModelEvent]:
         told = (
@@ -206,12 +229,19 @@ class Steps:
     def _use_tools(self, planned: Sequence[ToolUsage]) -> list[ModelMessage]:
         """Run what has no result yet, write the results down, and give them to the model in the order of the calls."""
         done = {usage.call_id: usage for usage in planned if usage.status is not ToolStatus.STARTED}
-        waiting = [usage for usage in planned if usage.call_id not in done]
-        for batch in self._batches(waiting):
-            self.check()
-            done |= {usage.call_id: usage for usage in self._run_together(batch)}
-        if waiting:
-            self.records.finish([done[usage.call_id] for usage in waiting])
+        unwritten: list[ToolUsage] = []
+        try:
+            for batch in self._batches([usage for usage in planned if usage.call_id not in done]):
+                self.check()
+                ended = self._run_together(batch)
+                done |= {usage.call_id: usage for usage in ended}
+                unwritten += ended
+                if self._runs_alone(batch[0]):  # what was written outside is noted before anything else happens
+                    self.records.finish(unwritten)
+                    unwritten = []
+        finally:
+            if unwritten:
+                self.records.finish(unwritten)
         results = (done[usage.call_id] for usage in planned)
         return [ModelMessage(Role.SYSTEM, each.response or "", call_id=each.call_id) for each in results]
 
@@ -245,9 +275,10 @@ class Steps:
         tool = self.tools.get(usage.name)
         seconds = min(tool.timeout_seconds if tool else 1.0, max(self.remaining(), 0.0))
         try:
-            result = future.result(timeout=max(seconds - (self.monotonic() - started), 0.0))
+            result = future.result(timeout=max(seconds + _GRACE_SECONDS - (self.monotonic() - started), 0.0))
         except FutureTimeoutError:
-            result = ToolResult(text=f"The tool gave no result within {seconds:.0f} seconds.", is_error=True)
+            unknown = f" {OUTCOME_UNKNOWN}" if tool and tool.is_write else ""
+            result = ToolResult(text=f"The tool gave no result within {seconds:.0f} seconds.{unknown}", is_error=True)
         took = round((self.monotonic() - started) * 1000)
         text = result.text
         if len(text) > _MAX_RESULT_CHARACTERS:
@@ -273,6 +304,11 @@ class Steps:
             return tool.run(arguments, self.make_context(usage.idempotency_key))
         except ServiceError as exc:
             return ToolResult(text=f"The tool failed: {exc.message}", is_error=True)
+        # What a foreign service answers must not end a turn, whatever it is.
+        except Exception as exc:  # noqa: BLE001
+            logger.error("tool broke", extra={"tool": tool.name, "code": type(exc).__name__, "where": place_of(exc)})
+            unknown = f" {OUTCOME_UNKNOWN}" if tool.is_write else ""
+            return ToolResult(text=f"The tool broke.{unknown}", is_error=True)
 
     def _replay(self, messages: list[ModelMessage], recorded: Sequence[ToolUsage]) -> int:
         """Add the recorded steps to `messages`, finishing the last one; the number of the next step."""
@@ -282,7 +318,7 @@ class Steps:
             said = usages[0].said
             calls = tuple(ToolCall(call_id=u.call_id, name=u.name, arguments=u.request) for u in usages)
             messages.append(ModelMessage(Role.ASSISTANT, said, calls=calls))
-            self.usage = _add(self.usage, usages[0].step_usage)
+            self._count(self.request.model, usages[0].step_usage)
             messages += self._use_tools(usages)
             if said:
                 self._say(said + "\n\n")
@@ -302,14 +338,24 @@ def _add(one: Usage | None, other: Usage | None) -> Usage | None:
 
 
 def _can_shorten(messages: Sequence[ModelMessage]) -> bool:
-    return sum(message.role is not Role.SYSTEM for message in messages) > 1
+    return _shorten(tuple(messages)) != tuple(messages)
 
 
 def _shorten(messages: tuple[ModelMessage, ...]) -> tuple[ModelMessage, ...]:
-    """The instructions and the later half of what was said; a tool's result never stands without its call."""
+    """The instructions and the later half of what was said, never less than the last question with its tools' results.
+
+    Long results are cut, so that the model can still read what its own calls gave.
+    """
     leading = [m for m in messages if m.role is Role.SYSTEM and m.call_id is None]
     said = [m for m in messages if not (m.role is Role.SYSTEM and m.call_id is None)]
-    rest = said[len(said) // 2 :]
-    while rest and rest[0].role is not Role.USER:
-        rest = rest[1:]
-    return (*leading, *(rest or said[-1:]))
+    questions = [place for place, message in enumerate(said) if message.role is Role.USER]
+    if not questions:
+        return messages
+    start = next(place for place in questions if place >= min(len(said) // 2, questions[-1]))
+    rest = (
+        replace(m, text=m.text[:_SHORT_RESULT_CHARACTERS] + _CUT)
+        if m.call_id and len(m.text) > _SHORT_RESULT_CHARACTERS + len(_CUT)
+        else m
+        for m in said[start:]
+    )
+    return (*leading, *rest)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from core.store import Claim, Store
 
-_SECONDS_BETWEEN = 1.5  # a stopped turn ends within two seconds; a short one never pays for a look
+_SECONDS_BETWEEN = 1.5  # while text arrives a stop counts within two seconds; a short answer never pays for a look
 
 
 class TurnStoppedError(Exception):

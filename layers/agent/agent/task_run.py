@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from agent.entries import Answered
 from agent.model_values import ModelMessage, ModelRequest
@@ -13,7 +14,7 @@ from agent.steps import Ended, Model, Records, Steps
 from agent.tools import Tool, ToolContext
 from core.configuration import Input
 from core.errors import PermanentError, RetryableError
-from core.models import Role, ToolUsage
+from core.models import Role, ToolUsage, Usage
 
 _DELIVERY_SECONDS = 20.0  # kept free of the model's time: to commit, and to finish the delivery
 _LEAST_MODEL_SECONDS = 5.0
@@ -47,6 +48,7 @@ class TaskRun:
     clock: Callable[[], datetime]
     monotonic: Callable[[], float]
     said: list[str] = field(default_factory=list)
+    steps: Steps | None = field(default=None, init=False)
 
     def run(self, recorded: Sequence[ToolUsage]) -> Answered:
         """The answer; `recorded` is what an earlier try wrote down of its tools.
@@ -58,21 +60,32 @@ class TaskRun:
         seconds = self.remaining() - _DELIVERY_SECONDS
         if seconds < _LEAST_MODEL_SECONDS:
             raise RetryableError("no-time", "the invocation has no time left for the model", retry_after=timedelta(0))
-        until = self.monotonic() + min(seconds, self.input_.limits.max_seconds)
-        steps = self._make_steps(lambda: until - self.monotonic())
+        most = self.input_.limits.max_seconds
+        until = self.monotonic() + min(seconds, most)
+        self.steps = self._make_steps(lambda: until - self.monotonic())
+        try:
+            return self._answer(self.steps, recorded)
+        except RetryableError as exc:
+            if most <= seconds and exc.code == "model-timeout" and self.monotonic() >= until:
+                raise PermanentError("limit-turn-seconds", "the turn took as long as its limits allow") from exc
+            raise
+
+    def spent(self) -> tuple[Usage | None, Decimal | None]:
+        """The tokens of the model calls that ended, and their cost where all have a price."""
+        return (self.steps.usage, self.steps.known_cost) if self.steps else (None, None)
+
+    def _answer(self, steps: Steps, recorded: Sequence[ToolUsage]) -> Answered:
         ended = steps.run(recorded)
         schema = self.input_.output_configuration
         if schema is None:
             return _answered(ended)
-        for _ in range(MAX_REPAIRS):
+        for tries_left in range(MAX_REPAIRS, -1, -1):
             parsed = parse_output(ended.text, schema)
             if isinstance(parsed, Parsed):
                 return _answered(ended, parsed)
-            ended = self._repair(steps, ended, parsed)
-        parsed = parse_output(ended.text, schema)
-        if isinstance(parsed, Misfit):
-            raise PermanentError("output-misfit", "the model's answer does not fit the output configuration")
-        return _answered(ended, parsed)
+            if tries_left:
+                ended = self._repair(self.steps or steps, ended, parsed)
+        raise PermanentError("output-misfit", "the model's answer does not fit the output configuration")
 
     def _make_steps(self, remaining: Callable[[], float]) -> Steps:
         input_ = self.input_
@@ -118,11 +131,19 @@ class TaskRun:
             ModelMessage(Role.ASSISTANT, ended.text),
             ModelMessage(Role.USER, repair_request(misfit.problems)),
         )
-        again = replace(steps, request=replace(steps.request, messages=told), tools={}, said=[], usage=ended.usage)
-        repaired = again.run()
-        return replace(
-            repaired, duration_ms=ended.duration_ms + repaired.duration_ms, steps=ended.steps + repaired.steps
+        again = replace(
+            steps,
+            request=replace(steps.request, messages=told),
+            tools={},
+            said=[],
+            usage=steps.usage,
+            cost=steps.cost,
+            is_priced=steps.is_priced,
         )
+        self.steps = again
+        repaired = again.run()
+        took, count = ended.duration_ms + repaired.duration_ms, ended.steps + repaired.steps
+        return replace(repaired, duration_ms=took, steps=count)
 
 
 def _answered(ended: Ended, parsed: Parsed | None = None) -> Answered:
@@ -136,6 +157,7 @@ def _answered(ended: Ended, parsed: Parsed | None = None) -> Answered:
         is_json=parsed is not None,
         finish_reason=ended.finished.finish_reason,
         usage=ended.usage,
+        cost=ended.cost,
         model=ended.finished.model,
         request_id=ended.finished.request_id,
         time_to_first_token_ms=ended.time_to_first_token_ms,

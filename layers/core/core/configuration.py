@@ -1,9 +1,9 @@
 """The AI configuration of a company: model, prompts, tools and limits, validated before it is stored."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 from core.models import ApiKind, Time, ToolType, Value
@@ -30,6 +30,10 @@ class Limits(Value):
 
 
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")]
+
+
+# A tool's credential lies where the tools' credentials are: no other secret of the stack can be named by mistake.
+SecretName = Annotated[str, StringConstraints(pattern=r"^parley/[a-z][a-z0-9-]{1,19}/tools/[A-Za-z0-9/_+=.@-]{1,200}$")]
 
 
 class _ToolDefinition(Value):
@@ -72,7 +76,17 @@ class ThirdPartyTool(_ToolDefinition):
     base_url: Annotated[str, StringConstraints(pattern=r"^https?://")] | None = None
     auth: Literal["none", "bearer", "basic", "header", "query"] = "none"
     auth_name: str | None = None  # of the header or the query parameter
-    secret_name: str | None = None
+    secret_name: SecretName | None = None
+
+    @model_validator(mode="after")
+    def _is_usable(self) -> Self:
+        if self.auth != "none" and not self.secret_name:
+            message = f"auth {self.auth!r} needs a secretName"
+            raise ValueError(message)
+        if self.auth in {"header", "query"} and not self.auth_name:
+            message = f"auth {self.auth!r} needs an authName: of the header or the query parameter"
+            raise ValueError(message)
+        return self
 
 
 class McpTool(_ToolDefinition):
@@ -80,7 +94,7 @@ class McpTool(_ToolDefinition):
 
     type: Literal["MCP"] = "MCP"
     url: Annotated[str, StringConstraints(pattern=r"^https?://")]
-    secret_name: str | None = None  # sent as a bearer token
+    secret_name: SecretName | None = None  # sent as a bearer token
     allowed: tuple[str, ...] = ()  # names of the server's tools to offer; empty: all
 
 

@@ -30,7 +30,7 @@ TOOLS = (
         openapi={"openapi": "3.1.0", "info": {"description": "Größe. " * 9000}, "paths": {"/a": {"get": None}}},
         operations=("find",),
         auth="bearer",
-        secret_name="parley/test/crm",
+        secret_name="parley/test/tools/crm",
     ),
     McpTool(name="wiki", description="The wiki.", url="https://wiki.example/mcp"),
     SearchConversationsTool(name="earlier", description="Earlier conversations."),

@@ -8,14 +8,18 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import boto3
 import pytest
 
+from agent.tools.answers import OUTCOME_UNKNOWN
 from core.configuration import Limits, SearchConversationsTool, Settings, ThirdPartyTool
 from core.models import ApiKind, ConversationStatus, TaskStatus, ToolStatus, ToolType
+from core.outside import OutsideHttp
 from local.fake_slack.demo import DEMO
 from local.fake_tools.api import make_document
 from local.fake_tools.server import FakeTools
 from local.standin_model import Behaviour, ToolCall, Usage
+from tests.integration.cloud import TABLE_NAME
 from tests.integration.meter import Meter
 from tests.integration.turns.border import Border
 from tests.integration.turns.stack import COMPANY, Killed, Stack, again, load_door
@@ -24,6 +28,9 @@ _READ = ToolCall("orders_getOrder", {"orderId": "A-1"}, call_id="call_read")
 _WRITE = ToolCall("orders_placeOrder", {"body": {"item": "coffee", "quantity": 1}}, call_id="call_write")
 _ROUND = Behaviour(tool_calls=[_READ, _WRITE], usage=Usage(input_tokens=100, output_tokens=10))
 _BOTH = 'call orders_getOrder {"orderId": "A-1"}\ncall orders_placeOrder {"body": {"item": "coffee", "quantity": 1}}'
+_WRITE_TWICE = "\n".join(
+    f'call orders_placeOrder {{"body": {{"item": "{item}", "quantity": 1}}}}' for item in ("tea", "milk")
+)
 _ANSWER = Behaviour(text="Order B-1 is placed.", usage=Usage(input_tokens=150, output_tokens=5))
 
 
@@ -324,3 +331,137 @@ def test_a_refusal_and_a_failure_speak_the_persons_language(stack: Stack) -> Non
     assert "Betriebsteam" in stack.answer(ts)
     assert stack.messages(ts)[1].language == "de"
     assert DEMO.bot_user_id == stack.thread(ts)[0].user
+
+
+def test_a_write_that_gave_its_result_is_noted_before_the_next_one_runs(
+    stack: Stack, book: FakeTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(stack, book)
+    ts = stack.ask(_WRITE_TWICE)
+    (record,) = stack.receive()
+    to_service, calls = OutsideHttp.request, []
+
+    def request(self: OutsideHttp, *args: Any, **kwargs: Any) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise Killed
+        return to_service(self, *args, **kwargs)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(OutsideHttp, "request", request)
+        with pytest.raises(Killed):
+            stack.deliver([record])
+    first, second = usages(stack, ts)
+    assert (first.status, second.status) == (ToolStatus.COMPLETED, ToolStatus.STARTED)
+    assert stack.deliver([again(record)]) == []
+    assert len(book.orders.effects) == 2
+    assert len([call for call in book.orders.calls if call.method == "POST"]) == 2
+
+
+def test_a_write_without_a_word_is_told_as_unknown_not_as_undone(
+    stack: Stack, book: FakeTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(stack, book)
+    released = threading.Event()
+    to_service = OutsideHttp.request
+
+    def request(self: OutsideHttp, *args: Any, **kwargs: Any) -> object:
+        released.wait(20)
+        return to_service(self, *args, **kwargs)
+
+    monkeypatch.setattr(OutsideHttp, "request", request)
+    monkeypatch.setattr("agent.steps._GRACE_SECONDS", -19.0)
+    stack.model.script(Behaviour(tool_calls=[_WRITE]), Behaviour(text="I am not sure."))
+    ts = stack.ask("order")
+    stack.settle()
+    released.set()
+    (usage,) = usages(stack, ts)
+    assert "no result within" in (usage.response or "")
+    assert OUTCOME_UNKNOWN in (usage.response or "")
+
+
+def test_what_a_failed_turn_took_is_counted(stack: Stack, book: FakeTools) -> None:
+    configure(stack, book)
+    stack.model.script(_ROUND, Behaviour(fail_status=401))
+    ts = stack.ask("order")
+    stack.settle()
+    (task,) = stack.tasks(ts)
+    assert (task.status, task.total_tokens) == (TaskStatus.FAILED, 110)
+    month = stack.store.month_usage(COMPANY, f"{datetime.now(UTC):%Y-%m}")[0]
+    assert (month.messages, month.total_tokens) == (0, 110)
+
+
+def test_the_cost_of_a_turn_is_the_sum_of_its_calls(stack: Stack, book: FakeTools) -> None:
+    configure(stack, book, model="gpt-5.4")
+    one = Usage(input_tokens=200_000, output_tokens=0)  # two together would pass the rate of long prompts
+    stack.model.script(Behaviour(tool_calls=[_READ], usage=one), Behaviour(text="Done.", usage=one))
+    ts = stack.ask("what does it cost?")
+    stack.settle()
+    (task,) = stack.tasks(ts)
+    assert task.total_input_tokens == 400_000
+    assert task.cost == Decimal("2.50") * 400_000 / 1_000_000
+
+
+def test_a_turn_that_takes_too_long_ends_in_a_clear_message(stack: Stack, book: FakeTools) -> None:
+    configure(stack, book, limits=Limits(max_seconds=5))
+    stack.model.script(Behaviour(text="late", slow_seconds=30))
+    ts = stack.ask("be quick")
+    assert stack.settle() == []
+    assert "longer than one answer may take" in stack.answer(ts)
+    assert len(stack.model.requests) == 1
+
+
+def test_a_prompt_that_is_too_long_for_the_model_is_shortened_once(stack: Stack, book: FakeTools) -> None:
+    configure(stack, book)
+    stack.model.script(
+        Behaviour(tool_calls=[_READ]),
+        Behaviour(fail_status=400, fail_code="context_length_exceeded"),
+        Behaviour(text="Short enough."),
+    )
+    first = stack.ask("earlier")
+    stack.model.clear()
+    stack.settle()
+    stack.model.script(Behaviour(fail_status=400, fail_code="context_length_exceeded"), Behaviour(text="Short enough."))
+    stack.ask("and now?", thread_ts=first)
+    assert stack.settle() == []
+    assert stack.thread(first)[-1].text == "Short enough."
+    assert "earlier" not in json.dumps((stack.model.requests[-1].body or {})["input"])
+
+
+def test_a_stopped_answer_that_is_delivered_again_stays_stopped(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.stopping._SECONDS_BETWEEN", 0.0)
+    gate = threading.Event()
+    stack.model.script(Behaviour(deltas=["Half ", "of ", "it."], gate=gate, hold_at=1))
+    ts = stack.ask("tell me everything")
+    (record,) = stack.receive()
+    with ThreadPoolExecutor(1) as invocation:
+        done = invocation.submit(stack.deliver, [record])
+        assert stack.slack.wait_for(lambda: bool(stack.thread(ts)), seconds=20)
+        assert stack.store.request_cancel(COMPANY, stack.conversation(ts).id)
+        gate.set()
+        assert done.result() == []
+    assert stack.deliver([again(record)]) == []
+    assert stack.conversation(ts).status is ConversationStatus.CANCELED
+    assert len(stack.thread(ts)) == 1
+
+
+def test_a_thread_that_is_used_is_kept_as_long_as_its_conversation(stack: Stack) -> None:
+    stack.store.directory.set_retention(COMPANY, 7)
+    stack.processor = load_door("llm_processor")
+    ts = stack.ask("hello")
+    stack.settle()
+    dynamodb = boto3.client("dynamodb")
+    key = {"PK": {"S": f"C#{COMPANY}#H#slack#{DEMO.channel_id}#{ts}"}, "SK": {"S": "#"}}
+    names, values = {"#t": "ttl"}, {":days": {"N": str(3 * 86_400)}}
+    shortened = dynamodb.update_item(
+        TableName=TABLE_NAME,
+        Key=key,
+        UpdateExpression="SET #t = #t - :days",
+        ExpressionAttributeNames=names,
+        ExpressionAttributeValues=values,
+        ReturnValues="ALL_NEW",
+    )["Attributes"]
+    stack.ask("again", thread_ts=ts)
+    stack.settle()
+    renewed = dynamodb.get_item(TableName=TABLE_NAME, Key=key)["Item"]
+    assert int(renewed["ttl"]["N"]) > int(shortened["ttl"]["N"])

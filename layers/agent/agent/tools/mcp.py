@@ -172,7 +172,7 @@ class _ServerTool:
 
     def __init__(self, name: str, definition: McpTool, listed: _Listed, wire: Wire) -> None:
         self.name = name
-        self.description = f"{definition.description}\n{listed.description}".strip()[:_MAX_DESCRIPTION]
+        self.description = make_text(f"{definition.description}\n{listed.description}".strip()[:_MAX_DESCRIPTION])
         self.parameters = listed.parameters
         self.is_write = definition.is_write or not listed.is_read
         self.timeout_seconds = definition.timeout_seconds

@@ -1,6 +1,7 @@
 """Looking something up before answering: the person's own earlier conversations."""
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,10 +39,11 @@ class SearchConversations:
         """The messages that hold most of the words, newest conversation first. Raises as `Tool.run` does."""
         wanted = {word.casefold() for word in _WORD.findall(arguments["words"])}
         found: list[tuple[int, Conversation, Message]] = []
+        until = time.monotonic() + min(self.timeout_seconds, context.remaining()) - _SECONDS_KEPT
         for conversation in self._store.list_conversations(context.company_id, context.user_id, _MOST_CONVERSATIONS):
             if conversation.id == context.conversation_id:
                 continue
-            if context.remaining() < _SECONDS_KEPT:
+            if time.monotonic() > until:
                 break
             for message in self._store.list_messages(context.company_id, conversation.id):
                 if message.role is Role.SYSTEM:

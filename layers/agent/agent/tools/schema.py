@@ -234,7 +234,7 @@ def _translate_openapi(schema: Mapping[Any, Any], made: dict[str, Any]) -> None:
         }
         made["properties"] = {name: each for name, each in made["properties"].items() if name not in read_only}
         if read_only and isinstance(made.get("required"), list):
-            made["required"] = [name for name in made["required"] if name not in read_only]
+            made["required"] = [n for n in made["required"] if not (isinstance(n, str) and n in read_only)]
 
 
 def _drop_patterns(made: dict[str, Any]) -> None:

@@ -127,7 +127,7 @@ class _OperationTool:
     def __init__(self, name: str, api: _Api, operation: Operation) -> None:
         definition = api.definition
         self.name = name
-        self.description = f"{definition.description}\n{operation.description}".strip()[:_MAX_DESCRIPTION]
+        self.description = make_text(f"{definition.description}\n{operation.description}".strip()[:_MAX_DESCRIPTION])
         self.parameters = operation.schema
         self.is_write = definition.is_write or not operation.is_read
         self.timeout_seconds = definition.timeout_seconds

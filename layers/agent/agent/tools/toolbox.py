@@ -1,7 +1,7 @@
 """The tools of one turn, made of the definitions in a conversation's input."""
 
+import threading
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import TYPE_CHECKING
 
 from agent.tools import Tool
@@ -44,7 +44,9 @@ class Toolbox:
         self._read_secret = read_secret
         self._http = OutsideHttp(insecure_hosts=insecure_hosts)
         self._mcp = McpServers(read_secret=read_secret, http=self._http)
-        self._flow_clients = cache(create_flow_clients)
+        self._create_flow_clients = create_flow_clients
+        self._flow_clients: tuple[LambdaClient, SFNClient] | None = None
+        self._creating = threading.Lock()  # boto3's default session makes one client at a time
 
     def open(self, input_: Input) -> dict[str, Tool]:
         """The tools by the names that the model calls them.
@@ -55,8 +57,10 @@ class Toolbox:
         for definition in input_.tools:
             try:
                 made = list(self._make(definition))
-            except ServiceError as exc:
-                logger.warning("tool left out", extra={"tool": definition.name, "code": exc.code})
+            # What a foreign document or server says must not end a turn, whatever it is.
+            except Exception as exc:  # noqa: BLE001
+                code = exc.code if isinstance(exc, ServiceError) else type(exc).__name__
+                logger.warning("tool left out", extra={"tool": definition.name, "code": code})
                 continue
             for tool in made:
                 if len(tools) < _MOST_TOOLS:
@@ -66,7 +70,7 @@ class Toolbox:
     def _make(self, definition: ToolDefinition) -> Iterable[Tool]:
         match definition:
             case ActionFlowTool():
-                lambda_client, states_client = self._flow_clients()
+                lambda_client, states_client = self._get_flow_clients()
                 return (make_action_flow_tool(definition, lambda_client=lambda_client, states_client=states_client),)
             case ThirdPartyTool():
                 return make_third_party_tools(definition, read_secret=self._read_secret, http=self._http)
@@ -74,3 +78,9 @@ class Toolbox:
                 return self._mcp.make_tools(definition)
             case SearchConversationsTool():
                 return (SearchConversations(definition, store=self._store),)
+
+    def _get_flow_clients(self) -> "tuple[LambdaClient, SFNClient]":
+        with self._creating:
+            if self._flow_clients is None:
+                self._flow_clients = self._create_flow_clients()
+            return self._flow_clients

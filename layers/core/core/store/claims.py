@@ -22,11 +22,11 @@ class Opening(Value):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The right to write into a conversation until the lease is over or a later worker claims it.
+    """The right to write into a conversation until the lease is over or a later processor claims it.
 
     Attributes:
-        conversation: As it stands after the claim. `streaming_task_id` and `outgoing_ids` are what a worker that died
-            in the middle of its answer left behind.
+        conversation: As it stands after the claim. `streaming_task_id` and `outgoing_ids` are what a processor left
+            behind that died in the middle of its answer.
         fencing_token: Grows with every claim; a write that carries an older one is refused.
         task_id: What the conversation was claimed for.
         expiry: When what is written with this claim is gone; None where it is kept for good.
@@ -39,14 +39,14 @@ class Claim:
 
 
 class ConversationBusyError(RetryableError):
-    """Another worker answers in this conversation; `retry_after` is what is left of its lease."""
+    """Another processor answers in this conversation; `retry_after` is what is left of its lease."""
 
     def __init__(self, retry_after: timedelta) -> None:
         super().__init__("conversation-busy", "another turn runs in this conversation", retry_after=retry_after)
 
 
 class ClaimLostError(RetryableError):
-    """A later worker took the conversation over, or its turn is over; nothing was written."""
+    """A later processor took the conversation over, or its turn is over; nothing was written."""
 
     def __init__(self) -> None:
         super().__init__("claim-lost", "this claim no longer holds the conversation; nothing was written")

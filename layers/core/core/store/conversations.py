@@ -46,8 +46,8 @@ def claim(
 ) -> Change:
     """Make the conversation where there is none, and take its lease where that is free or over.
 
-    The same task may take its lease over: its message was delivered again, so its worker is dead or late. For one
-    worker, that makes a repeated request succeed. A conversation that is there keeps everything it was opened with,
+    The same task may take its lease over: its message was delivered again, so its processor is dead or late. For one
+    processor, that makes a repeated request succeed. A conversation that is there keeps everything it was opened with,
     its places in the indexes included.
     """
     return Change(
@@ -182,7 +182,7 @@ def count(task: Task, *, messages: int) -> Sequence[Action]:
 
 
 def is_held(fencing_token: int, *also: ConversationStatus) -> Condition:
-    """No later worker has claimed the conversation, and its turn is not over (or ended as `also` says)."""
+    """No later processor has claimed the conversation, and its turn is not over (or ended as `also` says)."""
     statuses = [status.value for status in (*_RUNNING, *also)]
     held: Condition = (Item.fencing_token == fencing_token) & Item.status.is_in(*statuses)
     return held

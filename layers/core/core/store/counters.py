@@ -12,23 +12,25 @@ from core.store.items import UsageItem
 from core.store.table import Change, Table
 
 
-def count_turn(company_id: str, conversation_id: str, user_id: str, task: Task, now: datetime) -> list[Change]:
+def count_turn(
+    company_id: str, conversation_id: str, user_id: str, task: Task, now: datetime, *, messages: int = 1
+) -> list[Change]:
     """The writes that count one answered message, on its day (UTC) and in its month."""
     day = now.astimezone(UTC).date()
-    actions = _additions(task)
+    actions = _additions(task, messages)
     return [
         Change(keys.day_counter_key(company_id, day, user_id), actions),
         Change(keys.month_counter_key(company_id, day, conversation_id), actions),
     ]
 
 
-def _additions(task: Task) -> Sequence[Action]:
+def _additions(task: Task, messages: int) -> Sequence[Action]:
     tokens = (
         (UsageItem.input_tokens, task.total_input_tokens),
         (UsageItem.output_tokens, task.total_output_tokens),
         (UsageItem.total_tokens, task.total_tokens),
     )
-    additions = [UsageItem.messages.add(1), *(counter.add(number) for counter, number in tokens if number)]
+    additions = [UsageItem.messages.add(messages), *(counter.add(number) for counter, number in tokens if number)]
     if task.cost is not None:
         additions.append(UsageItem.cost.add(task.cost))
     return additions

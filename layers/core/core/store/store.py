@@ -121,7 +121,7 @@ class Store:
 
         Raises:
             ConversationBusyError: Another turn's lease is not over. A later delivery of the same task does not wait: it
-                takes the conversation over, and the earlier worker is refused from then on.
+                takes the conversation over, and the earlier processor is refused from then on.
         """
         expiry = expiry_after(retention_days, now)
         wanted = conversations.claim(
@@ -147,7 +147,7 @@ class Store:
         """Hold the conversation for another `lease` from `now`.
 
         Raises:
-            ClaimLostError: A later worker holds it, or the turn is over.
+            ClaimLostError: A later processor holds it, or the turn is over.
         """
         self._change_held(claim, conversations.renew(lease, now))
 
@@ -155,7 +155,7 @@ class Store:
         """Give the conversation up: as IN_PROGRESS for the turn to be tried again at once, else as it ended.
 
         Raises:
-            ClaimLostError: A later worker holds it, or the turn ended differently.
+            ClaimLostError: A later processor holds it, or the turn ended differently.
         """
         is_over = status is not ConversationStatus.IN_PROGRESS
         actions = conversations.end(status, now) if is_over else conversations.give_back(now)
@@ -208,7 +208,7 @@ class Store:
         """Note that the answer arrives in these messages of the platform, so that a successor goes on in them.
 
         Raises:
-            ClaimLostError: A later worker holds the conversation, or the turn is over.
+            ClaimLostError: A later processor holds the conversation, or the turn is over.
         """
         self._change_held(claim, conversations.stream(keys.ulid_of(claim.task_id), outgoing_ids, now))
 
@@ -242,7 +242,7 @@ class Store:
         A `title` or `session_id` that is given is the conversation's from now on.
 
         Raises:
-            ClaimLostError: A later worker holds the conversation, or the question has its reply.
+            ClaimLostError: A later processor holds the conversation, or the question has its reply.
         """
         ended = [
             *conversations.end(ConversationStatus.COMPLETED, now),
@@ -260,7 +260,7 @@ class Store:
         conversation's person).
 
         Raises:
-            ClaimLostError: A later worker holds the conversation, or the question has its reply.
+            ClaimLostError: A later processor holds the conversation, or the question has its reply.
         """
         asker = user_id or (reply.user_id if reply else claim.conversation.user_id)
         ended = [
@@ -299,7 +299,7 @@ class Store:
         """Whether somebody asked this turn to stop; half a read unit, behind by some milliseconds.
 
         Raises:
-            ClaimLostError: A later worker holds the conversation.
+            ClaimLostError: A later processor holds the conversation.
         """
         key = keys.conversation_key(claim.conversation.user_company_id, claim.conversation.id)
         item = self._table.get(ConversationItem, key)
@@ -314,19 +314,24 @@ class Store:
         self._messages.save_outgoing_ids(company_id, message, outgoing_ids)
 
     def fail_turn(self, claim: Claim, task: Task, *, now: datetime) -> None:
-        """Record the task and the conversation as FAILED.
+        """Record the task and the conversation as FAILED; the tokens that the task took are counted.
 
         Raises:
-            ClaimLostError: A later worker holds the conversation, or the turn is over.
+            ClaimLostError: A later processor holds the conversation, or the turn is over.
         """
         company_id = claim.conversation.user_company_id
-        failed = self._held(claim, conversations.end(ConversationStatus.FAILED, now))
-        self._transact([self._tasks.fail(company_id, task, now, claim.expiry), failed])
+        failed = [*conversations.end(ConversationStatus.FAILED, now), *conversations.count(task, messages=1)]
+        writes: list[Put | Change | Delete] = [self._tasks.fail(company_id, task, now, claim.expiry)]
+        writes.append(self._held(claim, failed))
+        if task.total_tokens:  # what was spent counts, though there is no answer to show for it
+            conversation = claim.conversation
+            writes += count_turn(company_id, conversation.id, conversation.user_id, task, now, messages=0)
+        self._transact(writes)
 
     def record_dead_letter(self, company_id: str, conversation_id: str, task: Task, *, now: datetime) -> Task:
         """Record a task as FAILED although nobody holds its conversation.
 
-        The conversation fails with it where it waits for this very task and no worker is alive. The task is kept for
+        The conversation fails with it where it waits for this very task and no processor is alive. The task is kept for
         as long as the conversation.
 
         Returns:

@@ -41,7 +41,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def servers(services: FakeTools, http: OutsideHttp, clock: Clock) -> McpServers:
-    return McpServers(read_secret={"mcp": services.token}.__getitem__, http=http, monotonic=clock)
+    return McpServers(read_secret={"parley/test/tools/mcp": services.token}.__getitem__, http=http, monotonic=clock)
 
 
 @pytest.fixture(params=[MODERN, HANDSHAKE])
@@ -52,12 +52,12 @@ def any_services(request: pytest.FixtureRequest) -> Iterator[FakeTools]:
 
 
 def _define(services: FakeTools, **more: Any) -> McpTool:
-    given = {"url": services.mcp_url, "secret_name": "mcp", "timeout_seconds": 5.0, **more}
+    given = {"url": services.mcp_url, "secret_name": "parley/test/tools/mcp", "timeout_seconds": 5.0, **more}
     return McpTool(name="shop", description="The shop.", **given)
 
 
 def _make(services: FakeTools, http: OutsideHttp, **more: Any) -> dict[str, Tool]:
-    servers = McpServers(read_secret={"mcp": services.token}.__getitem__, http=http)
+    servers = McpServers(read_secret={"parley/test/tools/mcp": services.token}.__getitem__, http=http)
     return {tool.name: tool for tool in servers.make_tools(_define(services, **more))}
 
 
@@ -174,10 +174,12 @@ def test_list_is_kept_for_ten_minutes(services: FakeTools, servers: McpServers, 
 
 
 def test_list_of_one_credential_is_not_shown_to_another(services: FakeTools, http: OutsideHttp) -> None:
-    servers = McpServers(read_secret={"mcp": services.token, "other": "wrong"}.__getitem__, http=http)
+    servers = McpServers(
+        read_secret={"parley/test/tools/mcp": services.token, "parley/test/tools/other": "wrong"}.__getitem__, http=http
+    )
     servers.make_tools(_define(services))
     with pytest.raises(PermanentError) as caught:
-        servers.make_tools(_define(services, secret_name="other"))
+        servers.make_tools(_define(services, secret_name="parley/test/tools/other"))
     assert caught.value.code == "mcp-credential"
 
 

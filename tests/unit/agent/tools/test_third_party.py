@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
+from pydantic import ValidationError
 
 from agent.tools import Tool, ToolContext, ToolResult
 from agent.tools.third_party import make_third_party_tools
@@ -29,13 +30,22 @@ def tools(services: FakeTools, http: OutsideHttp) -> dict[str, Tool]:
     return _make(_define(services), http, services.token)
 
 
+_SECRET = "parley/test/tools/orders"
+
+
 def _define(services: FakeTools, **more: Any) -> ThirdPartyTool:
-    given = {"openapi": services.document, "auth": "bearer", "secret_name": "orders", "timeout_seconds": 5.0, **more}
+    given = {
+        "openapi": services.document,
+        "auth": "bearer",
+        "secret_name": "parley/test/tools/orders",
+        "timeout_seconds": 5.0,
+        **more,
+    }
     return ThirdPartyTool(name="orders", description="The orders of the company.", **given)
 
 
 def _make(definition: ThirdPartyTool, http: OutsideHttp, secret: str = "") -> dict[str, Tool]:
-    made = make_third_party_tools(definition, read_secret={"orders": secret}.__getitem__, http=http)
+    made = make_third_party_tools(definition, read_secret={_SECRET: secret}.__getitem__, http=http)
     return {tool.name: tool for tool in made}
 
 
@@ -257,11 +267,10 @@ def test_credential_in_the_query_cannot_be_replaced_by_an_argument(
     ("auth", "more"), [("bearer", {"secret_name": None}), ("header", {"auth_name": None}), ("query", {})]
 )
 def test_definition_that_does_not_say_how_to_sign_in_is_refused(
-    services: FakeTools, http: OutsideHttp, auth: Auth, more: dict[str, None]
+    services: FakeTools, auth: Auth, more: dict[str, None]
 ) -> None:
-    with pytest.raises(PermanentError) as caught:
-        _make(_define(services, auth=auth, **more), http)
-    assert caught.value.code == "tool-secret"
+    with pytest.raises(ValidationError, match=r"needs a secretName|needs an authName"):
+        _define(services, auth=auth, **more)
 
 
 @pytest.mark.parametrize("url", ["http://169.254.169.254/latest", "http://127.0.0.1:1/", "https://[::1]/"])
