@@ -25,7 +25,7 @@ from agent.tools import Tool
 from core.configuration import Input, Limits, Settings
 from core.errors import PermanentError, ServiceError
 from core.events import MessageReceived
-from core.models import ConversationStatus, Installation, Message, Role, Task, User
+from core.models import Company, ConversationStatus, Installation, Message, Role, Task, User
 from core.platforms import Outbound, Reply, reply_to
 from core.queues import Delivery
 from core.store import Claim, ClaimLostError, Opening, Store, keys
@@ -89,7 +89,7 @@ def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators)
             )
         _end(message, "refused")
         return
-    turn = _Turn(delivery, installation.company_id, person, outbound, collaborators)
+    turn = _Turn(delivery, installation.company_id, company, person, outbound, collaborators)
     if turn.is_new_conversation:
         turn.start_afresh()
     else:
@@ -108,6 +108,7 @@ class _Turn:
         self,
         delivery: Delivery[MessageReceived],
         company_id: str,
+        company: Company | None,
         user: User,
         outbound: Outbound,
         collaborators: Collaborators,
@@ -126,16 +127,9 @@ class _Turn:
         self._stored_reply: Message | None = None
         self._task: Task | None = None
         self._failed_task: Task | None = None
-        address = self._message.address
-        self._ulid = keys.message_ulid(
-            address.platform,
-            address.workspace_id,
-            address.channel_id,
-            self._message.external_message_id,
-            self._message.sent_at,
-        )
+        message = self._message
+        self._ulid = keys.question_ulid(message.address, message.external_message_id, message.sent_at)
 
-        company = collaborators.people.find_company(company_id)
         self._company_name = company.name if company else company_id
         self._retention_days = company.retention_days if company else None
 

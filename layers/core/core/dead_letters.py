@@ -55,10 +55,8 @@ def _end_turn(
     now: datetime,
 ) -> None:
     """Record the failure first: it counts even where the platform can no longer be told."""
-    company_id, address = installation.company_id, message.address
-    ulid = keys.message_ulid(
-        address.platform, address.workspace_id, address.channel_id, message.external_message_id, message.sent_at
-    )
+    company_id = installation.company_id
+    ulid = keys.question_ulid(message.address, message.external_message_id, message.sent_at)
     conversation = store.get_conversation(company_id, conversation_id)
     task = store.record_dead_letter(company_id, conversation_id, _failed_task(conversation_id, ulid, now), now=now)
     if task.status is not TaskStatus.FAILED:

@@ -89,11 +89,6 @@ class Address(Value):
     thread_id: str = ""
     is_direct: bool = False
 
-    @property
-    def key(self) -> str:
-        """One conversation's place within the workspace: `<channel>#<thread>`."""
-        return f"{self.channel_id}#{self.thread_id}"
-
 
 class Company(Value):
     """A tenant of ours.

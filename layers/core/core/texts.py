@@ -11,10 +11,7 @@ type Notice = Literal[
     "new-conversation",
     "limit-user-day",
     "limit-company-month",
-    "limit-turn-steps",
     "limit-turn-seconds",
-    "limit-turn-tokens",
-    "limit-turn-money",
 ]
 
 _FALLBACK = "en"
@@ -33,10 +30,7 @@ _ENGLISH = {
         "Your company has reached its limit for this month. Your operations team can raise it; "
         "otherwise it starts anew on the first of next month."
     ),
-    "limit-turn-steps": "This took more steps than one answer may take, so I stopped. Please ask for less at once.",
     "limit-turn-seconds": "This took longer than one answer may take, so I stopped. Please ask for less at once.",
-    "limit-turn-tokens": "This took more text than one answer may take, so I stopped. Please ask for less at once.",
-    "limit-turn-money": "This would cost more than one answer may cost, so I stopped. Please ask for less at once.",
     "failed": "Sorry, something went wrong and I couldn't answer this message. Please ask again.",
     "model-quota": "The language model's quota is used up, so I can't answer now. Your operations team can raise it.",
     "model-unauthorized": "I can't reach the language model: its key was refused. Please tell your operations team.",
@@ -58,20 +52,8 @@ _GERMAN = {
         "Ihr Unternehmen hat sein Limit für diesen Monat erreicht. Ihr Betriebsteam kann es erhöhen; "
         "sonst beginnt es am Ersten des nächsten Monats von vorn."
     ),
-    "limit-turn-steps": (
-        "Das brauchte mehr Schritte, als eine Antwort haben darf, deshalb habe ich aufgehört. "
-        "Bitte fragen Sie nach weniger auf einmal."
-    ),
     "limit-turn-seconds": (
         "Das dauerte länger, als eine Antwort dauern darf, deshalb habe ich aufgehört. "
-        "Bitte fragen Sie nach weniger auf einmal."
-    ),
-    "limit-turn-tokens": (
-        "Das brauchte mehr Text, als eine Antwort haben darf, deshalb habe ich aufgehört. "
-        "Bitte fragen Sie nach weniger auf einmal."
-    ),
-    "limit-turn-money": (
-        "Das würde mehr kosten, als eine Antwort kosten darf, deshalb habe ich aufgehört. "
         "Bitte fragen Sie nach weniger auf einmal."
     ),
     "failed": (
@@ -108,20 +90,9 @@ _FRENCH = {
         "Votre entreprise a atteint sa limite pour ce mois. Votre équipe d'exploitation peut l'augmenter ; "
         "sinon, elle repart à zéro le premier du mois prochain."
     ),
-    "limit-turn-steps": (
-        "Cela demandait plus d'étapes qu'une réponse ne peut en prendre, je me suis donc arrêté. "
-        "Veuillez demander moins à la fois."
-    ),
     "limit-turn-seconds": (
         "Cela prenait plus de temps qu'une réponse ne peut en prendre, je me suis donc arrêté. "
         "Veuillez demander moins à la fois."
-    ),
-    "limit-turn-tokens": (
-        "Cela demandait plus de texte qu'une réponse ne peut en prendre, je me suis donc arrêté. "
-        "Veuillez demander moins à la fois."
-    ),
-    "limit-turn-money": (
-        "Cela coûterait plus qu'une réponse ne peut coûter, je me suis donc arrêté. Veuillez demander moins à la fois."
     ),
     "failed": "Désolé, un problème est survenu et je n'ai pas pu répondre à ce message. Veuillez réessayer.",
     "model-quota": (
@@ -153,17 +124,8 @@ _SPANISH = {
         "Su empresa ha alcanzado su límite de este mes. Su equipo de operaciones puede aumentarlo; "
         "si no, vuelve a empezar el primer día del mes próximo."
     ),
-    "limit-turn-steps": (
-        "Esto requería más pasos de los que puede tener una respuesta, así que me he detenido. Pida menos de una vez."
-    ),
     "limit-turn-seconds": (
         "Esto tardaba más de lo que puede tardar una respuesta, así que me he detenido. Pida menos de una vez."
-    ),
-    "limit-turn-tokens": (
-        "Esto requería más texto del que puede tener una respuesta, así que me he detenido. Pida menos de una vez."
-    ),
-    "limit-turn-money": (
-        "Esto costaría más de lo que puede costar una respuesta, así que me he detenido. Pida menos de una vez."
     ),
     "failed": "Lo siento, algo ha fallado y no he podido responder a este mensaje. Pregunte de nuevo, por favor.",
     "model-quota": (
@@ -196,17 +158,8 @@ _PORTUGUESE = {
         "A sua empresa atingiu o limite deste mês. A sua equipe de operações pode aumentá-lo; "
         "caso contrário, ele recomeça no primeiro dia do próximo mês."
     ),
-    "limit-turn-steps": (
-        "Isso exigia mais etapas do que uma resposta pode ter, por isso parei. Peça menos de cada vez, por favor."
-    ),
     "limit-turn-seconds": (
         "Isso demorava mais do que uma resposta pode demorar, por isso parei. Peça menos de cada vez, por favor."
-    ),
-    "limit-turn-tokens": (
-        "Isso exigia mais texto do que uma resposta pode ter, por isso parei. Peça menos de cada vez, por favor."
-    ),
-    "limit-turn-money": (
-        "Isso custaria mais do que uma resposta pode custar, por isso parei. Peça menos de cada vez, por favor."
     ),
     "failed": "Desculpe, algo deu errado e não consegui responder a esta mensagem. Pergunte novamente, por favor.",
     "model-quota": (
@@ -239,14 +192,7 @@ _JAPANESE = {
         "会社の今月の利用上限に達しました。運用チームが上限を引き上げることができます。"
         "引き上げない場合は、来月 1 日にリセットされます。"
     ),
-    "limit-turn-steps": (
-        "1 回の回答で許されるステップ数を超えたため、停止しました。一度に尋ねる内容を減らしてください。"
-    ),
     "limit-turn-seconds": "1 回の回答で許される時間を超えたため、停止しました。一度に尋ねる内容を減らしてください。",
-    "limit-turn-tokens": (
-        "1 回の回答で許されるテキスト量を超えたため、停止しました。一度に尋ねる内容を減らしてください。"
-    ),
-    "limit-turn-money": "1 回の回答で許される費用を超えるため、停止しました。一度に尋ねる内容を減らしてください。",
     "failed": "申し訳ありません。問題が発生し、このメッセージに回答できませんでした。もう一度お試しください。",
     "model-quota": (
         "言語モデルの利用枠を使い切ったため、現在回答できません。運用チームが利用枠を引き上げることができます。"

@@ -72,6 +72,11 @@ def message_ulid(platform: str, workspace: str, channel: str, external_message_i
     return _encode(bounded << _HASH_BITS | (hashed & ~0b11) | 0b01)
 
 
+def question_ulid(address: Address, external_message_id: str, sent_at: datetime) -> str:
+    """The ULID of the message that a person wrote at `address`."""
+    return message_ulid(address.platform, address.workspace_id, address.channel_id, external_message_id, sent_at)
+
+
 def reply_ulid(question_ulid: str) -> str:
     """The place right after a question: its one answer, so that "answered already?" is a key."""
     return _encode(_decode(question_ulid) + 1)
