@@ -84,6 +84,7 @@ def _environment(port: int) -> dict[str, str]:
         "POWERTOOLS_SERVICE_NAME": "slack_webhook",
         "POWERTOOLS_METRICS_NAMESPACE": "Parley",
         "MESSAGES_QUEUE_URL": f"http://127.0.0.1:{port}/123456789012/messages.fifo",
+        "SIGNALS_QUEUE_URL": f"http://127.0.0.1:{port}/123456789012/signals.fifo",
         "SLACK_SIGNING_SECRET_NAME": "signing-secret",
         "SLACK_SIGNING_SECRET": SECRET,
         "PEER_BOT_TOKEN": "xoxb-benchmark",

@@ -1,4 +1,4 @@
-"""Door: POST /slack/events. Takes Slack's call, puts the message on MessagesQueue and acknowledges it."""
+"""Door: POST /slack/events. Takes Slack's call, puts what it says on MessagesQueue or SignalsQueue, acknowledges it."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -10,14 +10,14 @@ from core.settings import Secrets, SlackWebhookSettings, create_sqs_client, read
 from core.webhook import HttpResponse, receive
 
 settings = SlackWebhookSettings.from_env()
+sqs = create_sqs_client()
 
 # Built once per cold start; every collaborator is named here and nowhere else.
 take = partial(
     receive,
     inbound=build(partial(Secrets().read, settings.slack_signing_secret_name)),
-    publish=partial(
-        publish, queue=Queue(create_sqs_client(), settings.messages_queue_url), trace_header=read_trace_header
-    ),
+    publish=partial(publish, queue=Queue(sqs, settings.messages_queue_url), trace_header=read_trace_header),
+    publish_signal=partial(publish, queue=Queue(sqs, settings.signals_queue_url), trace_header=read_trace_header),
     now=partial(datetime.now, UTC),
 )
 

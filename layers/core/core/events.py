@@ -7,6 +7,7 @@ removed within a version. `tests/unit/core/contracts` keeps a message of every r
 import hashlib
 import json
 import re
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -16,6 +17,9 @@ from core.models import Address, Time, Value
 _QUEUE_KEY = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}")
 
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+_OptionalId = Annotated[str, StringConstraints(max_length=512)]
+_Url = Annotated[str, StringConstraints(max_length=2048)]
+_Text = Annotated[str, StringConstraints(max_length=40_000)]  # Slack's longest message; the longest of all
 
 
 def _as_queue_key(*parts: str) -> str:
@@ -24,6 +28,10 @@ def _as_queue_key(*parts: str) -> str:
     if _QUEUE_KEY.fullmatch(text) and text.count(":") == len(parts) - 1:
         return text
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _group_of(address: Address) -> str:
+    return _as_queue_key(address.platform, address.workspace_id, address.channel_id, address.thread_id)
 
 
 class FileReference(Value):
@@ -45,8 +53,11 @@ class MessageReceived(Value):
         external_user_id: The platform's id of the person.
         external_user_workspace_id: The workspace the person belongs to; differs from the address's in shared channels.
         text: What the person wrote, in the platform's dialect, mentions included.
+        quoted_text: A message of somebody that the question is about, in the platform's dialect.
         is_addressed: False for a message in a thread that does not name the assistant: it is answered only where the
             assistant already takes part.
+        is_private: Only the person who asked is to see the answer, though others share the channel.
+        reply_url: Where the platform takes answers, for a platform that says so with each message; verified.
         sent_at: The platform's time of the message; orders a conversation.
         received_at: When the webhook took it.
         correlation_id: Follows the message through every log line, from webhook to delivery.
@@ -58,9 +69,12 @@ class MessageReceived(Value):
     external_user_id: ExternalId
     external_user_workspace_id: str = ""
     bot_user_id: str = ""
-    text: Annotated[str, StringConstraints(max_length=40_000)] = ""  # Slack's longest message; the longest of all
+    text: _Text = ""
+    quoted_text: Annotated[str, StringConstraints(max_length=8_000)] = ""
     files: Annotated[tuple[FileReference, ...], Field(max_length=20)] = ()
     is_addressed: bool = True
+    is_private: bool = False
+    reply_url: _Url = ""
     sent_at: Time
     received_at: Time
     correlation_id: Annotated[str, StringConstraints(max_length=128)]
@@ -68,8 +82,7 @@ class MessageReceived(Value):
     @property
     def group_id(self) -> str:
         """The FIFO message group: one conversation, in order."""
-        address = self.address
-        return _as_queue_key(address.platform, address.workspace_id, address.channel_id, address.thread_id)
+        return _group_of(self.address)
 
     @property
     def deduplication_id(self) -> str:
@@ -83,3 +96,65 @@ class MessageReceived(Value):
         return _as_queue_key(
             address.platform, address.workspace_id, address.channel_id, self.external_message_id, addressed
         )
+
+
+class SignalKind(StrEnum):
+    """What happened that is not a question."""
+
+    STOP = "stop"  # the running turn is to end
+    EDIT = "edit"  # a question was changed
+    DELETE = "delete"  # a question was taken back
+    FEEDBACK = "feedback"  # an answer was good or bad
+    APPROVAL = "approval"  # somebody approved or denied what a tool is to do
+    WELCOME = "welcome"  # somebody opened a place to talk to the assistant and has said nothing yet
+    HOME = "home"  # somebody opened the assistant's home page
+    INSTALL = "install"  # a workspace took the app in
+    UNINSTALL = "uninstall"  # a workspace removed the app, or its tokens are revoked
+
+
+class SignalReceived(Value):
+    """Something happened on a platform that is not a question.
+
+    Attributes:
+        external_id: The platform's id of this signal, the same when it is sent again.
+        address: The conversation's place; of a signal about a workspace or a person's page only what there is of one.
+        external_message_id: The platform message it is about: the question that was edited or deleted, the answer that
+            was judged, the message that carried the button, or the message that said "stop".
+        message_sent_at: The platform's time of that message, where it tells.
+        text: The edited text, in the platform's dialect; the comment of a feedback.
+        value: `up` or `down` of a feedback, `approve` or `deny` of an approval, else empty.
+        reference: What our button carried: who it is about is in it, what may be done is not. A platform's signature
+            shows that it is ours; the store is asked whether it belongs to the company.
+        trigger_id: Opens a form on the platform for some seconds; empty where there is none.
+        reply_url: Where the platform takes answers, for a platform that says so with each call; verified.
+        sent_at: The platform's time of the signal; the newest of two edits stands.
+    """
+
+    version: Literal[1] = 1
+    kind: SignalKind
+    external_id: ExternalId
+    address: Address
+    external_message_id: _OptionalId = ""
+    message_sent_at: Time | None = None
+    external_user_id: _OptionalId = ""
+    external_user_workspace_id: str = ""
+    bot_user_id: str = ""
+    text: _Text = ""
+    value: Literal["", "up", "down", "approve", "deny"] = ""
+    reference: _OptionalId = ""
+    trigger_id: _OptionalId = ""
+    is_addressed: bool = True
+    reply_url: _Url = ""
+    sent_at: Time
+    received_at: Time
+    correlation_id: Annotated[str, StringConstraints(max_length=128)]
+
+    @property
+    def group_id(self) -> str:
+        """The FIFO message group: the signals of one conversation, in order."""
+        return _group_of(self.address)
+
+    @property
+    def deduplication_id(self) -> str:
+        """One signal within five minutes, however often the platform sends it."""
+        return _as_queue_key(self.address.platform, self.address.workspace_id, self.kind.value, self.external_id)

@@ -73,6 +73,7 @@ class SlackWebhookSettings(FunctionSettings):
     """What the Slack webhook is told."""
 
     messages_queue_url: Name
+    signals_queue_url: Name
     slack_signing_secret_name: Name
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, TypedDict
 
 from core.errors import RequestRejectedError, RetryableError, ServiceError
-from core.events import MessageReceived
+from core.events import MessageReceived, SignalReceived
 from core.platforms import Inbound, WebhookRequest, WebhookResult
 from core.telemetry import logger, metrics, place_of
 
@@ -31,6 +31,7 @@ def receive(
     *,
     inbound: Inbound,
     publish: Callable[[MessageReceived], None],
+    publish_signal: Callable[[SignalReceived], None],
     now: Callable[[], datetime],
 ) -> HttpResponse:
     """Take one HTTP call of a platform.
@@ -39,6 +40,7 @@ def receive(
         event: API Gateway's HTTP API event, payload format 2.0.
         inbound: The platform that verifies and parses.
         publish: Puts a message on its queue; raises RetryableError where that fails.
+        publish_signal: Puts a signal on its own queue, where no message is in front of it; raises the same.
         now: The clock.
 
     Returns:
@@ -46,7 +48,7 @@ def receive(
         something is broken here.
     """
     try:
-        result = _take(event, inbound, publish, now())
+        result = _take(event, inbound, publish, publish_signal, now())
     except RequestRejectedError as exc:
         metrics.count("RequestsRefused", code=exc.code)
         logger.warning("request refused", extra={"code": exc.code, "status": exc.status})
@@ -68,7 +70,11 @@ def receive(
 
 
 def _take(
-    event: Mapping[str, Any], inbound: Inbound, publish: Callable[[MessageReceived], None], now: datetime
+    event: Mapping[str, Any],
+    inbound: Inbound,
+    publish: Callable[[MessageReceived], None],
+    publish_signal: Callable[[SignalReceived], None],
+    now: datetime,
 ) -> WebhookResult:
     request = read_request(event)
     inbound.verify(request, now)
@@ -79,6 +85,13 @@ def _take(
         logger.info(
             "message taken",
             extra={"correlation_id": message.correlation_id, "platform": message.address.platform},
+        )
+    for signal in result.signals:
+        publish_signal(signal)
+        kind, platform = signal.kind.value, signal.address.platform
+        metrics.count("SignalsIn", kind=kind, platform=platform)
+        logger.info(
+            "signal taken", extra={"correlation_id": signal.correlation_id, "kind": kind, "platform": platform}
         )
     if result.ignored:
         metrics.count("EventsIgnored", reason=result.ignored)

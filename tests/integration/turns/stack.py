@@ -200,7 +200,7 @@ def _load_dead_letters(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def make_queues(sqs: "SQSClient") -> dict[str, str]:
     """The queues that the doors are told of."""
     attributes = {"FifoQueue": "true", "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
-    names = {"messages": "messages.fifo", "dead_letters": "dead-letters.fifo"}
+    names = {"messages": "messages.fifo", "signals": "signals.fifo", "dead_letters": "dead-letters.fifo"}
     return {
         key: sqs.create_queue(QueueName=name, Attributes=dict(attributes))["QueueUrl"]  # type: ignore[arg-type]
         for key, name in names.items()
@@ -225,6 +225,7 @@ def running_stack(monkeypatch: pytest.MonkeyPatch, *, table_name: str, bucket_na
             "TABLE_NAME": table_name,
             "BUCKET_NAME": bucket_name,
             "MESSAGES_QUEUE_URL": queue_urls["messages"],
+            "SIGNALS_QUEUE_URL": queue_urls["signals"],
             "DEAD_LETTER_QUEUE_URL": queue_urls["dead_letters"],
             "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),
             "RECEIVED_BEFORE": str(MAX_RECEIVE_COUNT),

@@ -113,7 +113,13 @@ def test_everything_missing_empty_or_invalid_is_named_together_and_nothing_shown
 
 
 def test_settings_cannot_be_changed() -> None:
-    read = SlackWebhookSettings.from_env({"MESSAGES_QUEUE_URL": "https://queue", "SLACK_SIGNING_SECRET_NAME": "slack"})
+    read = SlackWebhookSettings.from_env(
+        {
+            "MESSAGES_QUEUE_URL": "https://queue",
+            "SIGNALS_QUEUE_URL": "https://signals",
+            "SLACK_SIGNING_SECRET_NAME": "slack",
+        }
+    )
 
     with pytest.raises(ValueError, match="frozen"):
         read.messages_queue_url = "elsewhere"  # type: ignore[misc]  # what is tested

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import PermanentError, RequestRejectedError, RetryableError
-from core.events import MessageReceived
+from core.events import MessageReceived, SignalKind, SignalReceived
 from core.models import Address
 from core.platforms import Inbound, WebhookRequest, WebhookResult
 from core.webhook import receive
@@ -34,6 +34,7 @@ class TinyPlatform:
     steps: list[str] = field(default_factory=list)
     requests: list[WebhookRequest] = field(default_factory=list)
     published: list[MessageReceived] = field(default_factory=list)
+    signals: list[SignalReceived] = field(default_factory=list)
 
     def verify(self, request: WebhookRequest, now: datetime) -> None:  # noqa: ARG002 - no proof that ages
         self.steps.append("verify")
@@ -55,6 +56,8 @@ class TinyPlatform:
             return WebhookResult(answer=value)
         if not isinstance(value, list) or not value:
             return WebhookResult(ignored="not-a-list")
+        if value == ["stop"]:
+            return WebhookResult(signals=(_signal(now),))
         return WebhookResult(messages=tuple(_message(str(text), number, now) for number, text in enumerate(value)))
 
     def publish(self, message: MessageReceived) -> None:
@@ -62,6 +65,23 @@ class TinyPlatform:
         if self.failure and len(self.published) == 1:
             raise self.failure
         self.published.append(message)
+
+    def publish_signal(self, signal: SignalReceived) -> None:
+        self.steps.append("publish signal")
+        if self.failure and isinstance(self.failure, RetryableError):
+            raise self.failure
+        self.signals.append(signal)
+
+
+def _signal(now: datetime) -> SignalReceived:
+    return SignalReceived(
+        kind=SignalKind.STOP,
+        external_id="S1",
+        address=Address(platform="tiny", workspace_id="W1", channel_id="C1"),
+        sent_at=now,
+        received_at=now,
+        correlation_id="request-1",
+    )
 
 
 def _message(text: str, number: int, now: datetime) -> MessageReceived:
@@ -110,7 +130,9 @@ def _encoded(body: bytes) -> str:
 
 def _take(event: Mapping[str, Any], platform: TinyPlatform) -> tuple[int, Any]:
     inbound: Inbound = platform
-    response = receive(event, inbound=inbound, publish=platform.publish, now=lambda: _NOW)
+    response = receive(
+        event, inbound=inbound, publish=platform.publish, publish_signal=platform.publish_signal, now=lambda: _NOW
+    )
     assert response["headers"] == {"content-type": "application/json"}
     return response["statusCode"], json.loads(response["body"]) if response["body"] else None
 
@@ -376,3 +398,21 @@ def test_no_event_makes_it_raise(event: dict[str, Any]) -> None:
     assert status in {200, 400, 401, 413}
     assert status == 200 or set(answer) == {"error", "message"}
     assert status == 200 or platform.published == []
+
+
+def test_a_signal_goes_to_its_own_queue() -> None:
+    platform = TinyPlatform()
+
+    assert _take(_event('["stop"]'), platform) == (200, None)
+
+    assert platform.steps == ["verify", "parse", "publish signal"]
+    assert [signal.kind for signal in platform.signals] == [SignalKind.STOP]
+
+
+def test_a_queue_that_does_not_take_the_signal_makes_the_platform_send_again() -> None:
+    platform = TinyPlatform(failure=RetryableError("queue-unavailable", "SQS answered 500"))
+
+    status, _ = _take(_event('["stop"]', headers={"x-proof": "right", "fail-at": "publish"}), platform)
+
+    assert status == 503
+    assert platform.signals == []

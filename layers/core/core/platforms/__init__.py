@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from core.errors import PermanentError
-from core.events import FileReference, MessageReceived
+from core.events import FileReference, MessageReceived, SignalReceived
 from core.http import Http
 from core.models import Address, Installation
 
@@ -35,9 +35,10 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookResult:
-    """What a verified call means: the messages to publish, then the JSON to acknowledge with (None: an empty 200)."""
+    """What a verified call means: what to publish, then the JSON to acknowledge with (None: an empty 200)."""
 
     messages: tuple[MessageReceived, ...] = ()
+    signals: tuple[SignalReceived, ...] = ()
     answer: Mapping[str, Any] | None = None
     ignored: str | None = None  # why nothing is published, a word for the metric
 
