@@ -56,8 +56,8 @@ check: $(READY) ## the fast part: lint, types, architecture, unit tests
 	$(PYTHON) -m local.lock --check
 	ruff check
 	ruff format --check
-	mypy functions layers/core/core layers/agent/agent ops local benchmarks tests
-	PYTHONPATH=layers/core:layers/agent:. lint-imports --no-logo
+	mypy functions layers/core/core layers/agent/agent layers/importer/importer ops local benchmarks tests
+	PYTHONPATH=layers/core:layers/agent:layers/importer:. lint-imports --no-logo
 	cfn-lint template.yaml
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit tests/house --ignore=tests/house/test_artifacts.py
 

@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PROJECT_LOCK = _ROOT / "requirements.lock"
-_PROJECT_GROUPS = ("core", "store", "agent", "ops", "dev")
-_LAYERS = ("core", "store", "agent")
+_PROJECT_GROUPS = ("core", "store", "agent", "importer", "ops", "dev")
+_LAYERS = ("core", "store", "agent", "importer")  # in this order: a layer needs those before it
 _TOOLS = ("setup", "sam", "ministack")
 
 type Pins = dict[str, str]
@@ -74,9 +74,9 @@ def _write(*, is_upgrade: bool) -> None:
     shared: Pins = {}
     for room in _LAYERS:
         pins = _compile((room,), constraint=_PROJECT_LOCK)
-        # Layers merge into one folder: what the core layer brings, no other layer brings again.
+        # Layers merge into one folder: what a layer brings, no later layer brings again.
         _save(_layer_file(room), {name: lines for name, lines in pins.items() if name not in shared})
-        shared = shared or pins
+        shared |= pins
     for tool in _TOOLS:
         _save(_tool_file(tool), _compile((f"tool-{tool}",), previous=None if is_upgrade else _tool_file(tool)))
 

@@ -90,9 +90,7 @@ def _take(
         publish_signal(signal)
         kind, platform = signal.kind.value, signal.address.platform
         metrics.count("SignalsIn", kind=kind, platform=platform)
-        logger.info(
-            "signal taken", extra={"correlation_id": signal.correlation_id, "kind": kind, "platform": platform}
-        )
+        logger.info("signal taken", extra={"correlation_id": signal.correlation_id, "kind": kind, "platform": platform})
     if result.ignored:
         metrics.count("EventsIgnored", reason=result.ignored)
     return result
