@@ -203,6 +203,7 @@ class Cloud:
                 messages=deployed["MessagesQueueUrl"],
                 messages_dead_letter=deployed["MessagesDeadLetterQueueUrl"],
                 messages_parked=deployed["MessagesParkedQueueUrl"],
+                signals=deployed["SignalsQueueUrl"],
             ),
             slack_signing_secret_name=SIGNING_SECRET_NAME,
             slack_signing_secret=self._options.slack_signing_secret,

@@ -15,6 +15,7 @@ class QueueUrls(BaseModel):
     messages: str
     messages_dead_letter: str
     messages_parked: str
+    signals: str
 
 
 class Demo(BaseModel):

@@ -5,10 +5,13 @@ from typing import Annotated, Any
 import typer
 
 from core.errors import PermanentError
+from core.events import OPERATIONS, SignalKind, SignalReceived
+from core.models import ConversationStatus
 from ops import show
 from ops.directory_commands import CompanyOption, UserOption, find_user
 from ops.stack import Operations, open_stack
 
+_RUNNING = (ConversationStatus.IN_PROGRESS, ConversationStatus.STREAMING)
 _MOST_CONVERSATIONS = 100_000  # of one person
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -21,10 +24,26 @@ def stop_conversation(
 ) -> None:
     """Stop the answer that is being written in a conversation; what was said stays."""
     operations = open_stack(context)
-    if operations.store.request_cancel(operations.company(company_id).id, conversation_id):
-        show.say(f"{conversation_id} was asked to stop")
-    else:
+    company = operations.company(company_id).id
+    conversation = operations.store.get_conversation(company, conversation_id)
+    if conversation is None or conversation.status not in _RUNNING or conversation.current_task_id is None:
         show.say(f"nothing runs in {conversation_id}")
+        return
+    from core.queues import Queue, publish  # boto3 and PynamoDB take a while to load: not for --help
+    from core.store import keys
+
+    now = operations.clock()
+    signal = SignalReceived(
+        kind=SignalKind.STOP,
+        external_id=keys.new_id("ops"),
+        address=conversation.address,
+        reference=f"{OPERATIONS}{conversation.current_task_id}",
+        sent_at=now,
+        received_at=now,
+        correlation_id=keys.new_id("ops"),
+    )
+    publish(signal, queue=Queue(operations.sqs, operations.stack.queue_urls.signals), trace_header=lambda: None)
+    show.say(f"{conversation_id} was asked to stop")
 
 
 def export_conversation(

@@ -35,6 +35,7 @@ class QueueUrls(BaseModel):
     messages: str
     messages_dead_letter: str
     messages_parked: str
+    signals: str
 
 
 class Demo(BaseModel):
@@ -193,6 +194,7 @@ def _describe(session: "boto3.Session", name: str) -> Stack:
                 messages=outputs["MessagesQueueUrl"],
                 messages_dead_letter=outputs["MessagesDeadLetterQueueUrl"],
                 messages_parked=outputs["MessagesParkedQueueUrl"],
+                signals=outputs["SignalsQueueUrl"],
             ),
         )
     except KeyError as exc:

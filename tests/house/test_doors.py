@@ -37,10 +37,12 @@ _FORBIDDEN = {
         "importer",
         "core.store",
         "core.dead_letters",
+        "core.signals",
         "core.platforms.*.adapter",
         "core.platforms.*.format",
     ],
     "dead_letter_processor": ["openai", "httpx2", "agent", "importer"],
+    "signal_processor": ["openai", "httpx2", "agent", "importer"],
 }
 _UNSIGNED_CALL = {
     "requestContext": {"http": {"method": "POST", "path": "/"}, "requestId": "one"},

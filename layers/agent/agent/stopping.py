@@ -35,5 +35,5 @@ class StopCheck:
         if now - self._looked_at < _SECONDS_BETWEEN:
             return
         self._looked_at = now
-        if self.store.is_cancel_requested(self.claim):
+        if self.store.interruptions.is_cancel_requested(self.claim):
             raise TurnStoppedError

@@ -98,6 +98,9 @@ class MessageReceived(Value):
         )
 
 
+OPERATIONS = "ops:"  # how the reference of a stop begins that operations publish; a platform's names a person, too
+
+
 class SignalKind(StrEnum):
     """What happened that is not a question."""
 
@@ -110,6 +113,11 @@ class SignalKind(StrEnum):
     HOME = "home"  # somebody opened the assistant's home page
     INSTALL = "install"  # a workspace took the app in
     UNINSTALL = "uninstall"  # a workspace removed the app, or its tokens are revoked
+    UNKNOWN = "unknown"  # a kind of a later release, still in flight after going back to this one
+
+    @classmethod
+    def _missing_(cls, _value: object) -> "SignalKind":
+        return cls.UNKNOWN
 
 
 class SignalReceived(Value):

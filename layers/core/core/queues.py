@@ -70,12 +70,14 @@ class Delivery[T: BaseModel]:
     Attributes:
         message: The contract that was published.
         attempt: 1 for the first delivery, more for redeliveries.
+        is_last: The queue delivers it no more: what fails now goes to the dead-letter queue.
         remaining: Seconds that are left to the invocation, asked anew at each call.
     """
 
     message: T
     attempt: int
     remaining: Callable[[], float]
+    is_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ class _Invocation[T: BaseModel]:
             received = int(record["attributes"].get("ApproximateReceiveCount", "1"))
             is_last = received >= self.queue.max_receive_count
             attempt = max(received - self.queue.received_before, 1)
-            wait = self._attempt(record, attempt)
+            wait = self._attempt(record, attempt, is_last=is_last)
             if position and is_last:
                 wait = self._attempt_again(record, attempt, wait)
             if wait is None:
@@ -177,13 +179,13 @@ class _Invocation[T: BaseModel]:
                 self.batch.give_back(group[position:], wait)
                 return
 
-    def _attempt(self, record: dict[str, Any], attempt: int) -> timedelta | None:
+    def _attempt(self, record: dict[str, Any], attempt: int, *, is_last: bool) -> timedelta | None:
         """Handle one message; None where that went well, else how long it is to rest."""
         about: dict[str, Any] = {"messageId": record["messageId"], "attempt": attempt}
         try:
             message = self.contract.model_validate_json(record["body"])
             about["correlation_id"] = getattr(message, "correlation_id", None)
-            self.handle(Delivery(message=message, attempt=attempt, remaining=self._remaining))
+            self.handle(Delivery(message=message, attempt=attempt, remaining=self._remaining, is_last=is_last))
         # Whatever goes wrong with one message must not take its batch down.
         except Exception as exc:  # noqa: BLE001
             return _wait_after(exc, attempt, about)
@@ -195,7 +197,7 @@ class _Invocation[T: BaseModel]:
             if wait is None or self._remaining() < seconds + _LEAST_SECONDS:
                 break
             time.sleep(seconds)
-            wait = self._attempt(record, attempt)
+            wait = self._attempt(record, attempt, is_last=True)
         return wait
 
     def _remaining(self) -> float:

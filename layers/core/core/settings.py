@@ -119,6 +119,12 @@ class DeadLetterSettings(ConsumerSettings):
     received_before: int = Field(default=3, ge=0, le=1000)
 
 
+class SignalSettings(ConsumerSettings):
+    """What the processor of signals is told."""
+
+    signals_queue_url: Name
+
+
 # Time limits that suit a function: short waits, few retries, many threads.
 _CLIENT_CONFIG = Config(
     connect_timeout=2,

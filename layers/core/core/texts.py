@@ -8,6 +8,7 @@ type Notice = Literal[
     "refusal",
     "cut",
     "stopped",
+    "nothing-to-stop",
     "new-conversation",
     "limit-user-day",
     "limit-company-month",
@@ -24,6 +25,7 @@ _ENGLISH = {
     ),
     "cut": "\n\n_(The answer reached its length limit and stops here. Ask me to go on.)_",
     "stopped": "\n\n_(Stopped at your request.)_",
+    "nothing-to-stop": "Nothing is being answered here any more.",
     "new-conversation": "This is a new conversation: I start without what was said before.",
     "limit-user-day": "You have reached your limit for today. It starts anew at midnight UTC.",
     "limit-company-month": (
@@ -46,6 +48,7 @@ _GERMAN = {
     ),
     "cut": "\n\n_(Die Antwort hat ihre Höchstlänge erreicht und endet hier. Bitten Sie mich, weiterzuschreiben.)_",
     "stopped": "\n\n_(Auf Ihren Wunsch angehalten.)_",
+    "nothing-to-stop": "Hier wird gerade nichts mehr beantwortet.",
     "new-conversation": "Das ist ein neues Gespräch: Ich beginne ohne das, was vorher gesagt wurde.",
     "limit-user-day": "Sie haben Ihr Limit für heute erreicht. Um Mitternacht (UTC) beginnt es von vorn.",
     "limit-company-month": (
@@ -84,6 +87,7 @@ _FRENCH = {
     ),
     "cut": "\n\n_(La réponse a atteint sa longueur maximale et s'arrête ici. Demandez-moi de continuer.)_",
     "stopped": "\n\n_(Arrêté à votre demande.)_",
+    "nothing-to-stop": "Plus aucune réponse n'est en cours ici.",
     "new-conversation": "C'est une nouvelle conversation : je repars sans ce qui a été dit auparavant.",
     "limit-user-day": "Vous avez atteint votre limite pour aujourd'hui. Elle repart à zéro à minuit UTC.",
     "limit-company-month": (
@@ -118,6 +122,7 @@ _SPANISH = {
     ),
     "cut": "\n\n_(La respuesta ha alcanzado su longitud máxima y termina aquí. Pídame que continúe.)_",
     "stopped": "\n\n_(Detenido a petición suya.)_",
+    "nothing-to-stop": "Aquí ya no hay ninguna respuesta en curso.",
     "new-conversation": "Esta es una conversación nueva: empiezo sin lo que se dijo antes.",
     "limit-user-day": "Ha alcanzado su límite de hoy. Vuelve a empezar a medianoche (UTC).",
     "limit-company-month": (
@@ -152,6 +157,7 @@ _PORTUGUESE = {
     ),
     "cut": "\n\n_(A resposta atingiu o tamanho máximo e termina aqui. Peça que eu continue.)_",
     "stopped": "\n\n_(Interrompido a seu pedido.)_",
+    "nothing-to-stop": "Já não há nenhuma resposta em andamento aqui.",
     "new-conversation": "Esta é uma conversa nova: começo sem o que foi dito antes.",
     "limit-user-day": "Você atingiu o seu limite de hoje. Ele recomeça à meia-noite (UTC).",
     "limit-company-month": (
@@ -186,6 +192,7 @@ _JAPANESE = {
     ),
     "cut": "\n\n_(回答が長さの上限に達したため、ここで終わります。続きが必要な場合はお知らせください。)_",
     "stopped": "\n\n_(ご要望により停止しました。)_",
+    "nothing-to-stop": "ここで進行中の回答はもうありません。",
     "new-conversation": "新しい会話です。これまでの内容を引き継がずに始めます。",
     "limit-user-day": "本日の利用上限に達しました。上限は協定世界時 (UTC) の午前 0 時にリセットされます。",
     "limit-company-month": (

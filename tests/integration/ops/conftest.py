@@ -16,7 +16,7 @@ from tests.integration.cloud import BUCKET_NAME, REGION, TABLE_NAME
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
-QUEUES = ("messages", "messages_dead_letter", "messages_parked")
+QUEUES = ("messages", "messages_dead_letter", "messages_parked", "signals")
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,18 @@
 """Stop, export, delete, forget and retention, as an operator gives them."""
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
+from core.events import SignalKind, SignalReceived
 from core.models import Conversation, ConversationStatus, Identity, Role, TaskStatus, ToolStatus, ToolType, ToolUsage
 from core.store import Store, keys
 from tests.integration.ops.conftest import CommandLine
 from tests.integration.ops.test_conversations import ADDRESS, CONVERSATION, NOW, ULID, claimed, message
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
 
 TOOL = ToolUsage(
     name="weather_find",
@@ -41,10 +46,15 @@ def test_a_conversation_shows_the_tools_it_used(answered: CommandLine) -> None:
     assert [ToolUsage.model_validate(each) for each in shown_json["toolUsages"]] == [TOOL]
 
 
-def test_a_running_answer_is_stopped(acme: CommandLine, store: Store) -> None:
-    claim, _, _ = claimed(store)
+def test_a_running_answer_is_asked_to_stop(
+    acme: CommandLine, store: Store, sqs: "SQSClient", queue_urls: dict[str, str]
+) -> None:
+    _, _, task = claimed(store)
     assert "asked to stop" in acme.done("conversations", "stop", "acme", CONVERSATION).out
-    assert store.is_cancel_requested(claim)
+    (published,) = sqs.receive_message(QueueUrl=queue_urls["signals"])["Messages"]
+    signal = SignalReceived.model_validate_json(published["Body"])
+    assert (signal.kind, signal.address) == (SignalKind.STOP, ADDRESS)
+    assert (signal.reference, signal.external_user_id) == (f"ops:{task.id}", "")
 
 
 def test_where_nothing_runs_a_stop_says_so(answered: CommandLine) -> None:

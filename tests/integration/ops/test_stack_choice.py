@@ -94,6 +94,7 @@ def outputs(queue_urls: dict[str, str]) -> dict[str, str]:
         "MessagesQueueUrl": queue_urls["messages"],
         "MessagesDeadLetterQueueUrl": queue_urls["messages_dead_letter"],
         "MessagesParkedQueueUrl": queue_urls["messages_parked"],
+        "SignalsQueueUrl": queue_urls["signals"],
     }
 
 
@@ -164,7 +165,9 @@ def test_the_command_line_starts_anywhere_and_explains_itself() -> None:
 
 
 def test_a_stack_that_does_not_answer_is_one_line_and_no_traceback(tmp_path: Path) -> None:
-    urls = dict.fromkeys(("messages", "messages_dead_letter", "messages_parked"), "http://127.0.0.1:1/q.fifo")
+    urls = dict.fromkeys(
+        ("messages", "messages_dead_letter", "messages_parked", "signals"), "http://127.0.0.1:1/q.fifo"
+    )
     described = {"region": REGION, "table_name": "t", "bucket_name": "b", "queue_urls": urls}
     described |= {"endpoint_url": "http://127.0.0.1:1", "aws_access_key_id": "k", "aws_secret_access_key": "hush"}
     path = tmp_path / "stack.json"

@@ -29,10 +29,10 @@ def status(store: Store) -> ConversationStatus:
 
 def test_a_running_turn_sees_that_it_is_to_stop(store: Store, dynamodb: "DynamoDBClient", table_name: str) -> None:
     claim, _ = TURN.begin(store)
-    assert not store.is_cancel_requested(claim)
-    assert store.request_cancel(COMPANY, CONVERSATION)
+    assert not store.interruptions.is_cancel_requested(claim)
+    assert store.interruptions.request_cancel(COMPANY, CONVERSATION)
     with Meter() as meter:
-        assert store.is_cancel_requested(claim)
+        assert store.interruptions.is_cancel_requested(claim)
     assert (meter.requests, meter.read_units) == (1, 0.5)
     assert store.get_conversation(COMPANY, CONVERSATION).cancel_requested  # type: ignore[union-attr]
     items = dynamodb.scan(TableName=table_name, ConsistentRead=True)["Items"]
@@ -41,23 +41,23 @@ def test_a_running_turn_sees_that_it_is_to_stop(store: Store, dynamodb: "DynamoD
 
 def test_a_flag_outlives_the_worker_that_died_but_not_its_turn(store: Store) -> None:
     TURN.begin(store)
-    store.request_cancel(COMPANY, CONVERSATION, TURN.task_id)
+    store.interruptions.request_cancel(COMPANY, CONVERSATION, TURN.task_id)
     again = TURN.claim(store)
-    assert store.is_cancel_requested(again)
+    assert store.interruptions.is_cancel_requested(again)
     assert again.conversation.cancel_requested
     following = Turn(number=1).claim(store, now=START + LEASE)
-    assert not store.is_cancel_requested(following)
+    assert not store.interruptions.is_cancel_requested(following)
     assert not following.conversation.cancel_requested
 
 
 def test_only_what_runs_can_be_stopped(store: Store) -> None:
-    assert not store.request_cancel(COMPANY, CONVERSATION)
+    assert not store.interruptions.request_cancel(COMPANY, CONVERSATION)
     claim, task = TURN.begin(store)
-    assert not store.request_cancel(COMPANY, CONVERSATION, Turn(number=1).task_id)
-    assert not store.request_cancel(OTHER_COMPANY, CONVERSATION, TURN.task_id)
-    assert not store.is_cancel_requested(claim)
+    assert not store.interruptions.request_cancel(COMPANY, CONVERSATION, Turn(number=1).task_id)
+    assert not store.interruptions.request_cancel(OTHER_COMPANY, CONVERSATION, TURN.task_id)
+    assert not store.interruptions.is_cancel_requested(claim)
     TURN.commit(store, claim, task)
-    assert not store.request_cancel(COMPANY, CONVERSATION, TURN.task_id)
+    assert not store.interruptions.request_cancel(COMPANY, CONVERSATION, TURN.task_id)
     assert not store.get_conversation(COMPANY, CONVERSATION).cancel_requested  # type: ignore[union-attr]
 
 
@@ -65,13 +65,13 @@ def test_a_worker_whose_claim_was_taken_over_learns_it_when_it_looks(store: Stor
     early = TURN.claim(store)
     TURN.claim(store)
     with pytest.raises(ClaimLostError):
-        store.is_cancel_requested(early)
+        store.interruptions.is_cancel_requested(early)
 
 
 def test_a_stopped_turn_keeps_what_was_said_and_counts_its_tokens(store: Store) -> None:
     claim, task = TURN.begin(store)
     store.mark_streaming(claim, outgoing_ids=("1.1",), now=TURN.now)
-    store.request_cancel(COMPANY, CONVERSATION)
+    store.interruptions.request_cancel(COMPANY, CONVERSATION)
     said = TURN.reply().model_copy(update={"finish_reason": "canceled"})
     store.cancel_turn(claim, said, spent(task), now=TURN.now)
     assert store.find_reply(COMPANY, TURN.question_id) == said

@@ -211,7 +211,7 @@ def test_a_person_whose_turn_runs_is_stopped_first_and_forgotten_then(store: Sto
     claim, task = turn.begin(store)
     with pytest.raises(ConversationBusyError):
         store.privacy.forget_user(COMPANY, USER)
-    assert store.is_cancel_requested(claim)
+    assert store.interruptions.is_cancel_requested(claim)
     person = store.directory.get_user(COMPANY, USER)
     assert person is not None
     assert not person.enabled

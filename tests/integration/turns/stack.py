@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from core.models import Company, Conversation, Installation, Message, Task, User
+from core.events import SignalReceived
+from core.models import Address, Company, Conversation, Installation, Message, Task, User
 from core.store import Store
 from local.fake_slack import payloads
 from local.fake_slack.demo import DEMO
@@ -33,6 +35,7 @@ ROOT = Path(__file__).parents[3]
 COMPANY = "acme"
 SIGNING_SECRET = "a signing secret of the tests"
 MAX_RECEIVE_COUNT = 3
+_SIGNAL_NUMBERS = count(1)
 type Record = dict[str, Any]
 
 
@@ -67,6 +70,7 @@ class Stack:
     webhook: ModuleType
     processor: ModuleType
     dead_letters: ModuleType
+    signals: ModuleType
     records: list[Record] = field(default_factory=list)
 
     # Slack calls us
@@ -128,6 +132,31 @@ class Stack:
         """One invocation of the dead-letter processor; the ids that it gave back."""
         answer = self.dead_letters.handler({"Records": list(records)}, Context())  # SQS goes on counting
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    # Signals
+
+    def signal(self, kind: str, *, ts: str = "", attempt: int = 1, **fields: Any) -> bool:
+        """Deliver one signal about a thread; whether it is done. Alice sends it where nobody else is named."""
+        now = datetime.now(UTC)
+        given = {
+            "kind": kind,
+            "external_id": f"S{next(_SIGNAL_NUMBERS)}",
+            "address": Address(platform="slack", workspace_id=DEMO.team_id, channel_id=DEMO.channel_id, thread_id=ts),
+            "external_user_id": DEMO.user_id,
+            "bot_user_id": DEMO.bot_user_id,
+            "sent_at": now,
+            "received_at": now,
+            "correlation_id": "signal",
+        }
+        signal = SignalReceived.model_validate({**given, **fields})
+        record = {
+            "messageId": signal.external_id,
+            "receiptHandle": "handle",
+            "body": signal.model_dump_json(by_alias=True),
+            "attributes": {"ApproximateReceiveCount": str(attempt), "MessageGroupId": signal.group_id},
+        }
+        answer: dict[str, Any] = self.signals.handler({"Records": [record]}, Context())
+        return not answer["batchItemFailures"]
 
     # What came of it
 
@@ -249,6 +278,7 @@ def running_stack(monkeypatch: pytest.MonkeyPatch, *, table_name: str, bucket_na
             webhook=load_door("slack_webhook"),
             processor=processor,
             dead_letters=_load_dead_letters(monkeypatch),
+            signals=load_door("signal_processor"),
         )
         seed(stack.store)
         yield stack

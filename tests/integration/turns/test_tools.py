@@ -311,7 +311,7 @@ def test_a_stopped_answer_keeps_what_was_said(stack: Stack, monkeypatch: pytest.
         done = invocation.submit(stack.deliver, records)
         assert stack.slack.wait_for(lambda: bool(stack.thread(ts)), seconds=20)
         conversation = stack.conversation(ts)
-        assert stack.store.request_cancel(COMPANY, conversation.id)
+        assert stack.store.interruptions.request_cancel(COMPANY, conversation.id)
         gate.set()
         assert done.result() == []
     assert stack.conversation(ts).status is ConversationStatus.CANCELED
@@ -438,7 +438,7 @@ def test_a_stopped_answer_that_is_delivered_again_stays_stopped(stack: Stack, mo
     with ThreadPoolExecutor(1) as invocation:
         done = invocation.submit(stack.deliver, [record])
         assert stack.slack.wait_for(lambda: bool(stack.thread(ts)), seconds=20)
-        assert stack.store.request_cancel(COMPANY, stack.conversation(ts).id)
+        assert stack.store.interruptions.request_cancel(COMPANY, stack.conversation(ts).id)
         gate.set()
         assert done.result() == []
     assert stack.deliver([again(record)]) == []

@@ -53,9 +53,13 @@ def test_a_signal_sent_again_is_the_same_one_and_another_kind_is_not() -> None:
     assert _signal().deduplication_id != _signal(external_id="S2").deduplication_id
 
 
+def test_a_kind_of_a_later_release_is_read_and_means_nothing_here() -> None:
+    assert _signal(kind="shout").kind is SignalKind.UNKNOWN
+
+
 @pytest.mark.parametrize(
     "fields",
-    [{"kind": "shout"}, {"external_id": ""}, {"value": "maybe"}, {"text": "x" * 40_001}, {"reference": "x" * 513}],
+    [{"external_id": ""}, {"value": "maybe"}, {"text": "x" * 40_001}, {"reference": "x" * 513}],
 )
 def test_what_no_platform_means_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

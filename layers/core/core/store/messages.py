@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from core.models import Message
+from core.models import Message, Role
 from core.store import keys
 from core.store.contents import Contents
 from core.store.expiry import Expiry
 from core.store.items import MessageItem
 from core.store.table import Put, Table
+
+_LATEST = 6  # messages, among which the last one of a person is
 
 
 class Messages:
@@ -41,6 +43,14 @@ class Messages:
             consistent=True,
         )
         return tuple(self._contents.unpack_message(item) for item in reversed(items))
+
+    def find_language(self, company_id: str, conversation_id: str) -> str | None:
+        """The language of the last thing that a person said; one request."""
+        partition, places = keys.conversation_partition(company_id, conversation_id), keys.MESSAGES
+        last = self._table.query(
+            MessageItem, partition, MessageItem.sk.startswith(places), limit=_LATEST, newest_first=True
+        )
+        return next((item.language for item in last if item.role == Role.USER and item.language), None)
 
     def list_of(self, company_id: str, conversation_id: str) -> tuple[Message, ...]:
         """A conversation's messages, in order."""

@@ -21,6 +21,7 @@ from core.store.directory import Directory
 from core.store.expiry import expiry_after, read_clock
 from core.store.faults import ConditionFailedError
 from core.store.inputs import Inputs
+from core.store.interruptions import Interruptions
 from core.store.items import ConversationItem, TaskItem
 from core.store.messages import Messages
 from core.store.overflow import Overflow
@@ -39,6 +40,7 @@ class Store:
 
     Attributes:
         directory: Companies, users, identities, installations and settings.
+        interruptions: What is said to a turn from outside while it runs.
         privacy: What ops do with what people said: export, delete, forget, keep for a time.
     """
 
@@ -63,6 +65,7 @@ class Store:
         self._tool_usages = ToolUsages(self._table, overflow)
         self._inputs = Inputs(self._table, overflow)
         self.directory = Directory(self._table, overflow)
+        self.interruptions = Interruptions(self._table)
         self.privacy = Privacy(self._table, overflow, self.directory, clock=clock)
 
     # Conversations
@@ -204,6 +207,10 @@ class Store:
         conversation = claim.conversation
         return self._messages.list_last(conversation.user_company_id, conversation.id, limit=limit, before=before)
 
+    def find_language(self, company_id: str, conversation_id: str) -> str | None:
+        """The language that people last spoke in a conversation; None where nobody has said anything yet."""
+        return self._messages.find_language(company_id, conversation_id)
+
     def mark_streaming(self, claim: Claim, *, outgoing_ids: Sequence[str], now: datetime) -> None:
         """Note that the answer arrives in these messages of the platform, so that a successor goes on in them.
 
@@ -288,26 +295,6 @@ class Store:
             self._table.transact(writes)
         except ConditionFailedError as exc:
             raise ClaimLostError from exc
-
-    def request_cancel(self, company_id: str, conversation_id: str, task_id: str | None = None) -> bool:
-        """Ask the turn that runs in a conversation to stop, or only this one; False where it does not run."""
-        running = conversations.is_running(keys.ulid_of(task_id) if task_id else None)
-        key = keys.conversation_key(company_id, conversation_id)
-        return self._table.change_known(ConversationItem, key, conversations.request_cancel(), running)
-
-    def is_cancel_requested(self, claim: Claim) -> bool:
-        """Whether somebody asked this turn to stop; half a read unit, behind by some milliseconds.
-
-        Raises:
-            ClaimLostError: A later processor holds the conversation.
-        """
-        key = keys.conversation_key(claim.conversation.user_company_id, claim.conversation.id)
-        item = self._table.get(ConversationItem, key)
-        if item is None:
-            return False
-        if int(item.fencing_token) > claim.fencing_token:
-            raise ClaimLostError
-        return conversations.is_to_stop(item, keys.ulid_of(claim.task_id))
 
     def save_outgoing_ids(self, company_id: str, message: Message, outgoing_ids: Sequence[str]) -> None:
         """Remember in which messages of the platform a stored message was delivered."""

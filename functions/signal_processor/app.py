@@ -1,0 +1,37 @@
+"""Door: SignalsQueue. Handles what happened that is not a question: a stop, an edit, an approval, an uninstall."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from core.events import SignalReceived
+from core.http import Http
+from core.platforms import connect
+from core.queues import PartialItemFailureResponse, Queue, consume
+from core.settings import Secrets, SignalSettings, create_sqs_client
+from core.signals import handle_signal
+from core.store import Store
+from core.telemetry import logger
+
+settings = SignalSettings.from_env()
+
+# Built once per cold start; every collaborator of the use case is named here and nowhere else.
+handle_signals = partial(
+    consume,
+    contract=SignalReceived,
+    handle=partial(
+        handle_signal,
+        store=Store(settings.table_name, bucket_name=settings.bucket_name),
+        connect=partial(connect, read_secret=Secrets().read, base_urls=settings.platform_base_urls, http=Http()),
+        clock=partial(datetime.now, UTC),
+    ),
+    queue=Queue(create_sqs_client(), settings.signals_queue_url, settings.max_receive_count),
+)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Lambda entry point."""
+    return handle_signals(event, context)

@@ -1,0 +1,70 @@
+"""Signals: what happened that is not a question. One module per subject; each signal is handled in its company.
+
+A subject is a function that takes a `Case` and returns in a word what came of it. Delivered twice, it does the same
+once: whatever it writes is a condition, or the same again. It raises RetryableError to be delivered again.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from core.errors import PermanentError
+from core.events import SignalKind, SignalReceived
+from core.models import Installation
+from core.platforms import Outbound
+from core.queues import Delivery
+from core.signals.case import Case
+from core.signals.stopping import stop
+from core.store import Store
+from core.telemetry import logger, metrics
+
+_SUBJECTS: Mapping[SignalKind, Callable[[Case], str]] = {
+    SignalKind.STOP: stop,
+}
+# What is about the installation itself is handled where it is switched off, too.
+_OF_INSTALLATIONS = frozenset({SignalKind.INSTALL, SignalKind.UNINSTALL})
+
+
+def handle_signal(
+    delivery: Delivery[SignalReceived],
+    *,
+    store: Store,
+    connect: Callable[[Installation], Outbound],
+    clock: Callable[[], datetime],
+) -> None:
+    """Handle one signal. What nobody handles, as what a later release means by it, ends quietly.
+
+    Raises:
+        RetryableError: Deliver the signal again.
+    """
+    signal = delivery.message
+    subject = _SUBJECTS.get(signal.kind)
+    if subject is None:
+        _end(signal, "unhandled")
+        return
+    installation = store.directory.find_installation(signal.address.platform, signal.address.workspace_id)
+    if installation is None or not (installation.enabled or signal.kind in _OF_INSTALLATIONS):
+        _end(signal, "no-installation")
+        return
+    case = Case(
+        signal=signal,
+        attempt=delivery.attempt,
+        is_last=delivery.is_last,
+        installation=installation,
+        store=store,
+        connect=connect,
+        clock=clock,
+    )
+    try:
+        outcome = subject(case)
+    except PermanentError as exc:
+        about = {"correlation_id": signal.correlation_id, "kind": signal.kind.value, "code": exc.code}
+        logger.error("signal failed", extra=about)
+        outcome = "failed"
+    _end(signal, outcome)
+
+
+def _end(signal: SignalReceived, outcome: str) -> None:
+    kind, platform = signal.kind.value, signal.address.platform
+    metrics.count("SignalsEnded", kind=kind, outcome=outcome, platform=platform)
+    about = {"correlation_id": signal.correlation_id, "kind": kind, "outcome": outcome}
+    logger.info("signal ended", extra=about)
