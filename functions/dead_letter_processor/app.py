@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from core.dead_letters import give_up
 from core.events import MessageReceived
 from core.http import Http
+from core.kept import Kept
 from core.platforms import connect
 from core.queues import PartialItemFailureResponse, Queue, consume
 from core.settings import DeadLetterSettings, Secrets, create_sqs_client
@@ -24,7 +25,9 @@ give_up_messages = partial(
     handle=partial(
         give_up,
         store=Store(settings.table_name, bucket_name=settings.bucket_name),
-        connect=partial(connect, read_secret=Secrets().read, base_urls=settings.platform_base_urls, http=Http()),
+        connect=partial(
+            connect, read_secret=Secrets().read, options=settings.platform_options, http=Http(), kept=Kept()
+        ),
         clock=partial(datetime.now, UTC),
     ),
     queue=Queue(

@@ -13,6 +13,7 @@ from agent.people import People
 from agent.tools.toolbox import Toolbox
 from core.events import MessageReceived
 from core.http import Http
+from core.kept import Kept
 from core.platforms import connect
 from core.queues import PartialItemFailureResponse, Queue, consume
 from core.settings import ProcessorSettings, Secrets, create_flow_clients, create_sqs_client
@@ -28,7 +29,7 @@ collaborators = Collaborators(
     store=store,
     people=People(store.directory, clock=clock),
     model=OpenAIModel.prewarmed(partial(read_secret, settings.openai_api_key_secret_name), settings.openai_url),
-    connect=partial(connect, read_secret=read_secret, base_urls=settings.platform_base_urls, http=Http()),
+    connect=partial(connect, read_secret=read_secret, options=settings.platform_options, http=Http(), kept=Kept()),
     open_tools=Toolbox(store, read_secret, create_flow_clients, insecure_hosts=settings.insecure_hosts).open,
     default_settings=default_settings(settings.openai_model, settings.openai_api_kind, created_at=clock()),
     clock=clock,

@@ -27,6 +27,10 @@ class Arguments:
     def __init__(self, values: Mapping[str, object]) -> None:
         self._values = values
 
+    def has(self, name: str) -> bool:
+        """Whether the caller named it at all."""
+        return name in self._values
+
     def required(self, name: str) -> str:
         """The text of an argument the method cannot do without."""
         value = self.optional(name)

@@ -24,6 +24,7 @@ class Content:
     is_markdown: bool
     blocks: list[dict[str, object]]
     metadata: dict[str, object] | None
+    has_blocks: bool = False
 
 
 def read_content(arguments: Arguments, *, text_limit: int | None = None) -> Content:
@@ -37,7 +38,13 @@ def read_content(arguments: Arguments, *, text_limit: int | None = None) -> Cont
     if len(markdown or "") > MARKDOWN_LIMIT or (text_limit and len(text or "") > text_limit):
         raise SlackError("msg_too_long")
     check_blocks(blocks)
-    return Content((text or markdown or "")[:TEXT_LIMIT], markdown is not None, blocks, read_metadata(arguments))
+    return Content(
+        (text or markdown or "")[:TEXT_LIMIT],
+        markdown is not None or any(block.get("type") == "markdown" for block in blocks),
+        blocks,
+        read_metadata(arguments),
+        arguments.has("blocks"),
+    )
 
 
 def check_blocks(blocks: list[dict[str, object]]) -> None:
@@ -149,7 +156,9 @@ def update(state: SlackState, app: App, arguments: Arguments) -> dict[str, objec
     if message.stream and message.stream.state == "in_progress":
         raise SlackError("streaming_state_conflict")
     content = read_content(arguments, text_limit=UPDATE_TEXT_LIMIT)
-    message.text, message.is_markdown, message.blocks = content.text, content.is_markdown, content.blocks
+    message.text, message.is_markdown = content.text, content.is_markdown
+    if content.has_blocks or message.stream:  # blocks that an edit does not name stay
+        message.blocks = content.blocks
     message.metadata = message.metadata if content.metadata is None else content.metadata or None
     # What is left is an ordinary message: an edit also repairs one whose stream expired.
     message.stream = None

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from local.fake_slack import chat
+from local.fake_slack import agents, chat, uploads, views
 from local.fake_slack.arguments import Arguments, SlackError, missing_field
 from local.fake_slack.state import App, Channel, Message, SlackState, User, is_user_id
 
@@ -182,16 +182,6 @@ def _read_cursor(arguments: Arguments) -> str:
     return ts
 
 
-def set_status(state: SlackState, app: App, arguments: Arguments) -> dict[str, object]:
-    """assistant.threads.setStatus: shown until the app speaks in the thread or sends an empty one."""
-    channel = state.channel(app, arguments.required("channel_id"))
-    thread_ts = arguments.ts("thread_ts", error="invalid_thread_ts")
-    if thread_ts is None:
-        raise missing_field("thread_ts")
-    state.set_status(channel.id, thread_ts, arguments.text("status"))
-    return {}
-
-
 METHODS: dict[str, Method] = {
     "auth.test": Method(auth_test, None),
     "users.info": Method(users_info, "users:read", reads_json=False),
@@ -203,7 +193,13 @@ METHODS: dict[str, Method] = {
     "chat.startStream": Method(chat.start_stream, "chat:write"),
     "chat.appendStream": Method(chat.append_stream, "chat:write"),
     "chat.stopStream": Method(chat.stop_stream, "chat:write"),
-    "assistant.threads.setStatus": Method(set_status, "chat:write"),
+    "agents.sessions.setStatus": Method(agents.set_session_status, "chat:write"),
+    "assistant.threads.setStatus": Method(agents.set_status, "chat:write"),
+    "assistant.threads.setSuggestedPrompts": Method(agents.set_suggested_prompts, "assistant:write"),
+    "files.getUploadURLExternal": Method(uploads.get_upload_url, "files:write", reads_json=False),
+    "files.completeUploadExternal": Method(uploads.complete_upload, "files:write"),
+    "views.open": Method(views.open_view, None),
+    "views.publish": Method(views.publish_view, None),
     "conversations.info": Method(conversations_info, "channels:read", reads_json=False),
     "conversations.replies": Method(conversations_replies, "channels:history", reads_json=False),
     "conversations.history": Method(conversations_history, "channels:history", reads_json=False),

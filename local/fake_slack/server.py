@@ -68,6 +68,7 @@ class FakeSlack:
         self._listener = Listener(self, host, port)
         self.url = f"http://{host}:{self._listener.port}"
         self.base_url = f"{self.url}/api/"
+        self.state.url = self.url
 
     def __enter__(self) -> Self:
         self._listener.start()
@@ -203,6 +204,17 @@ class FakeSlack:
     def status(self, channel: str, thread_ts: str) -> str:
         """What the app says it is doing in this thread; empty where it says nothing."""
         return self.state.status(channel, thread_ts).text
+
+    def session(self, channel: str, thread_ts: str) -> str:
+        """The status of the agent session in this thread; empty where there is none."""
+        return self.state.sessions.get((channel, thread_ts), "")
+
+    def new_trigger(self) -> str:
+        """The id of something that a person just did; a form can be opened with it, once and soon."""
+        with self.state.changed:
+            trigger = f"{len(self.state.triggers)}.1.trigger"
+            self.state.triggers[trigger] = self.state.clock()
+            return trigger
 
     def calls_to(self, method: str) -> list[Call]:
         """The calls of one method, in the order they came in."""

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from local.fake_slack.arguments import SlackError
 
 ALL_SCOPES = frozenset(
-    {"assistant:write", "channels:history", "channels:read", "chat:write", "files:read", "im:write"}
+    {"assistant:write", "channels:history", "channels:read", "chat:write", "commands", "files:read", "files:write"}
+    | {"im:write"}
     | {"users:read", "users:read.email"}
 )
 
@@ -25,6 +26,7 @@ class App:
     app_id: str
     scopes: frozenset[str] = ALL_SCOPES
     refused_with: str | None = None
+    is_agent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,15 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenButton:
+    """A button under a message."""
+
+    action_id: str
+    text: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class SeenMessage:
     """A message as a person sees it at this moment."""
 
@@ -132,6 +143,7 @@ class SeenMessage:
     only_for: str | None
     metadata: dict[str, object] | None
     change: int
+    buttons: tuple[SeenButton, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The same as a JSON object."""
@@ -146,6 +158,9 @@ def block_texts(blocks: list[dict[str, object]]) -> Iterator[tuple[str, str]]:
             text = text.get("text")
         if isinstance(text, str):
             yield str(block.get("type")), text
+        elements = block.get("elements") if block.get("type") == "context" else None
+        for element in elements if isinstance(elements, list) else []:
+            yield "context", str(element.get("text", ""))
 
 
 def seen(message: Message) -> SeenMessage:
@@ -172,7 +187,25 @@ def seen(message: Message) -> SeenMessage:
         only_for=message.only_for,
         metadata=message.metadata,
         change=message.change,
+        buttons=tuple(_buttons(message.blocks)),
     )
+
+
+def _buttons(blocks: list[dict[str, object]]) -> Iterator[SeenButton]:
+    for block in blocks:
+        elements = block.get("elements")
+        for element in elements if isinstance(elements, list) else []:
+            match element:
+                case {"type": "button", "action_id": str(action), "text": {"text": str(text)}, "value": str(value)}:
+                    yield SeenButton(action, text, value)
+                case {
+                    "type": "feedback_buttons",
+                    "action_id": str(action),
+                    "positive_button": up,
+                    "negative_button": down,
+                }:
+                    yield SeenButton(action, up["text"]["text"], up["value"])
+                    yield SeenButton(action, down["text"]["text"], down["value"])
 
 
 class TsClock:
@@ -202,6 +235,15 @@ class SlackState:
         self.channels: dict[str, Channel] = {}
         self.files: dict[str, File] = {}
         self.change = 0
+        self.url = ""  # of the server, once it listens
+        self.sessions: dict[tuple[str, str], str] = {}
+        self.prompts: dict[tuple[str, str], list[dict[str, object]]] = {}
+        self.homes: dict[tuple[str, str], dict[str, object]] = {}
+        self.triggers: dict[str, float] = {}
+        self.forms: dict[str, dict[str, object]] = {}
+        self.uploads: dict[str, File] = {}
+        self.upload_lengths: dict[str, int] = {}
+        self.responses: list[dict[str, object]] = []
         self._statuses: dict[tuple[str, str], Status] = {}
         self._messages: dict[str, dict[str, Message]] = {}  # by channel, then by ts
         self._stream_lifetime = stream_lifetime

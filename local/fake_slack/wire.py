@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from local.fake_slack.control import control
+from local.fake_slack.uploads import take_upload
 
 if TYPE_CHECKING:
     from email.message import Message as Headers
 
     from local.fake_slack.server import FakeSlack
 
-_LONGEST_BODY = 4 * 1024 * 1024
+_LONGEST_BODY = 32 * 1024 * 1024
 _LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Slack</title></head><body>Sign in to see this file.</body></html>"
 
 
@@ -83,6 +84,18 @@ def _file(slack: FakeSlack, path: str, token: str | None) -> Answer:
     return Answer(200, file.content, file.mimetype)
 
 
+def _take_response(slack: FakeSlack, body: bytes) -> Answer:
+    """An answer posted to a `response_url`."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return Answer(400, b"invalid_payload", "text/plain")
+    with slack.state.changed:
+        slack.state.responses.append(said)
+        slack.state.touch(None)
+    return Answer(200, b"ok", "text/plain")
+
+
 def _respond(slack: FakeSlack, verb: str, target: str, headers: Headers, body: bytes) -> Answer:
     url = urlsplit(target)
     path = unquote(url.path)
@@ -91,6 +104,11 @@ def _respond(slack: FakeSlack, verb: str, target: str, headers: Headers, body: b
         return Answer(status, json.dumps(value).encode())
     if path.startswith("/files-pri/"):
         return _file(slack, path, _bearer(headers))
+    if path.startswith("/upload/v1/") and verb == "POST":
+        is_taken = take_upload(slack.state, path.removeprefix("/upload/v1/"), body)
+        return Answer(200 if is_taken else 400, b"OK", "text/plain")
+    if path.startswith("/commands/") and verb == "POST":
+        return _take_response(slack, body)
     if path.startswith("/api/"):
         read = _read_arguments(url.query, headers, body)
         if isinstance(read, Answer):

@@ -86,9 +86,9 @@ class ConsumerSettings(FunctionSettings):
     slack_api_base_url: HttpUrl = HttpUrl("https://slack.com/api/")
 
     @property
-    def platform_base_urls(self) -> Mapping[str, str]:
-        """Base URL of each platform's API, by platform."""
-        return {"slack": str(self.slack_api_base_url)}
+    def platform_options(self) -> Mapping[str, Mapping[str, str]]:
+        """By platform, what its adapter is told: the URLs of its APIs, ids of the app."""
+        return {"slack": {"api_base_url": str(self.slack_api_base_url)}}
 
 
 class ProcessorSettings(ConsumerSettings):

@@ -70,13 +70,13 @@ def test_a_processor_is_told_everything_by_its_environment() -> None:
     assert read.openai_api_kind is ApiKind.CHAT
     assert read.max_receive_count == 5
     assert str(read.openai_base_url) == "https://api.openai.com/v1"
-    assert read.platform_base_urls == {"slack": "https://slack.com/api/"}
+    assert read.platform_options == {"slack": {"api_base_url": "https://slack.com/api/"}}
 
 
 def test_a_base_url_may_lead_elsewhere() -> None:
     read = ProcessorSettings.from_env({**_PROCESSOR, "SLACK_API_BASE_URL": "http://127.0.0.1:4010/api/"})
 
-    assert read.platform_base_urls == {"slack": "http://127.0.0.1:4010/api/"}
+    assert read.platform_options == {"slack": {"api_base_url": "http://127.0.0.1:4010/api/"}}
 
 
 def test_an_empty_variable_counts_as_missing_and_leaves_its_default() -> None:

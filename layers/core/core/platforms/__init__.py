@@ -8,14 +8,15 @@ small and total: every platform has every method.
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from core.errors import PermanentError
 from core.events import FileReference, MessageReceived, SignalReceived
 from core.http import Http
+from core.kept import Kept
 from core.models import Address, Installation
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,31}")
@@ -86,6 +87,11 @@ class ReplyTarget:
         answered_ids: Platform messages known to belong to other answers; a search never takes one of them.
         is_alone: True where nobody else can be answering in this conversation now: an unfinished message of ours that
             does not say what it answers is then this answer's. Else it may be somebody's, and is left alone.
+        is_private: Only the person who asked is to see the answer, though others share the channel.
+        reply_url: Where the platform takes answers, for a platform that says so with each message; verified.
+        stop_reference: What the Stop button of the arriving answer carries; empty: there is no such button.
+        feedback_reference: What the buttons under the finished answer carry; empty: there are none.
+        language: In which the adapter labels its own buttons, a BCP 47 tag.
     """
 
     address: Address
@@ -96,6 +102,11 @@ class ReplyTarget:
     search_from: str | None = None
     answered_ids: frozenset[str] = frozenset()
     is_alone: bool = False
+    is_private: bool = False
+    reply_url: str = ""
+    stop_reference: str = ""
+    feedback_reference: str = ""
+    language: str | None = None
 
 
 def reply_to(
@@ -105,6 +116,9 @@ def reply_to(
     is_unrecorded: bool = False,
     answered_ids: frozenset[str] = frozenset(),
     is_alone: bool = False,
+    stop_reference: str = "",
+    feedback_reference: str = "",
+    language: str | None = None,
 ) -> ReplyTarget:
     """Where the answer to `message` goes; `is_unrecorded`: an earlier try may have posted something it never noted."""
     return ReplyTarget(
@@ -116,7 +130,104 @@ def reply_to(
         search_from=message.external_message_id if is_unrecorded and not outgoing_ids else None,
         answered_ids=answered_ids,
         is_alone=is_alone,
+        is_private=message.is_private,
+        reply_url=message.reply_url,
+        stop_reference=stop_reference,
+        feedback_reference=feedback_reference,
+        language=language,
     )
+
+
+def respond_to(signal: SignalReceived, *, outgoing_ids: tuple[str, ...] = (), is_private: bool = False) -> ReplyTarget:
+    """Where a word about `signal` goes; an earlier try may have posted it, unless `outgoing_ids` are known."""
+    return ReplyTarget(
+        address=signal.address,
+        in_reply_to=signal.external_id,
+        external_user_id=signal.external_user_id,
+        external_user_workspace_id=signal.external_user_workspace_id or signal.address.workspace_id,
+        outgoing_ids=outgoing_ids,
+        search_from=None if outgoing_ids else signal.external_message_id or None,
+        is_private=is_private,
+        reply_url=signal.reply_url,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """A button of ours. Pressed, it comes back as a signal with the same `value` and `reference`."""
+
+    label: str
+    value: Literal["approve", "deny"]
+    reference: str
+    style: Literal["", "primary", "danger"] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a person is to decide: Markdown, which may hold the model's words, and one to five buttons."""
+
+    text: str
+    buttons: tuple[Button, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """Something a person could ask: a short title, and what is asked when it is chosen."""
+
+    title: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Welcome:
+    """What a person reads who opened a place to talk and has said nothing yet."""
+
+    greeting: str
+    prompts: tuple[Prompt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeSection:
+    """A heading and its lines, in Markdown; the lines may hold what people wrote."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomePage:
+    """The assistant's page for one person."""
+
+    title: str
+    introduction: str
+    sections: tuple[HomeSection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentForm:
+    """A form of one text field. What is written there comes back as a signal with `value` and `reference`."""
+
+    title: str
+    label: str
+    submit: str
+    cancel: str
+    value: Literal["up", "down"]
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedFile:
+    """A file of ours for a person: its bytes, and a link in words for where they cannot go.
+
+    Attributes:
+        content: None where the file is too large to be held in memory; then the link is all that is shared.
+        fallback: A message in Markdown with the link, for a platform or a place that takes no file.
+    """
+
+    name: str
+    media_type: str
+    content: bytes | None
+    fallback: str
 
 
 class Reply(Protocol):
@@ -163,8 +274,47 @@ class Outbound(Protocol):
             RetryableError: The platform cannot give it now.
         """
 
+    def place(self, message: MessageReceived) -> MessageReceived:
+        """`message` at the place where its conversation goes on; nearly always as it came.
+
+        A command stands in no thread: where the platform has commands, it gets a message of its own, once however often
+        this is called, and the conversation is that message's thread. To be called before anything is looked up by the
+        message's address. Raises as `Reply.finish` does.
+        """
+
     def open_reply(self, target: ReplyTarget, *, posted: Posted) -> Reply:
         """Start an answer. `posted` is called with all ids as soon as a platform message was made, before any more."""
+
+    def show_working(self, target: ReplyTarget) -> None:
+        """Show that the assistant is at work, until it says something. A courtesy: raises nothing of the platform's."""
+
+    def ask(self, target: ReplyTarget, question: Question, *, posted: Posted) -> tuple[str, ...]:
+        """Show `question` with its buttons, once, and return the ids of the platform messages that hold it.
+
+        With `target.outgoing_ids` those messages are edited; with `target.search_from` they are looked for first.
+        Raises as `Reply.finish` does.
+        """
+
+    def close_question(self, target: ReplyTarget, ids: tuple[str, ...], text: str) -> None:
+        """Let the messages `ids` of a question say `text`, without buttons. Twice is once. Raises as `finish` does."""
+
+    def welcome(self, target: ReplyTarget, welcome: Welcome) -> None:
+        """Greet, and offer what could be asked; once for `target.in_reply_to`. Raises as `Reply.finish` does.
+
+        A platform without suggested prompts names them in the greeting.
+        """
+
+    def show_home(self, external_user_id: str, home: HomePage) -> None:
+        """Show the person's page. Does nothing where the platform has no such page. Raises as `Reply.finish` does."""
+
+    def ask_for_comment(self, trigger_id: str, form: CommentForm) -> bool:
+        """Open a form for the person who pressed a button; False where there is none or the moment has passed."""
+
+    def share_file(self, target: ReplyTarget, file: SharedFile, *, posted: Posted) -> tuple[str, ...]:
+        """Put a file, or `file.fallback`, where the answer is; the ids of what holds it. Raises as `finish` does.
+
+        After a crash, with `target.search_from`, the file may be there a second time: not every platform can be asked.
+        """
 
     def read_text(self, message: MessageReceived) -> str:
         """What the person wrote, as Markdown for the model: mentions of the assistant removed, others made readable."""
@@ -172,12 +322,23 @@ class Outbound(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """What an adapter is handed: the installation, its secret, the API's base URL, HTTP and a clock of seconds."""
+    """What an adapter is handed.
+
+    Attributes:
+        installation: The workspace that it speaks to.
+        token: The installation's secret.
+        options: What the stack says of the platform: the URLs of its APIs, ids of the app, each by name.
+        http: The way out.
+        kept: What was fetched with a time limit, access tokens above all; shared by all connections of the process.
+        monotonic: A clock of seconds.
+        sleep: Waits.
+    """
 
     installation: Installation
-    token: str
-    base_url: str
+    token: str = field(repr=False)
+    options: Mapping[str, str]
     http: Http
+    kept: Kept
     monotonic: Callable[[], float]
     sleep: Callable[[float], None]
 
@@ -186,27 +347,38 @@ def connect(
     installation: Installation,
     *,
     read_secret: Callable[[str], str],
-    base_urls: Mapping[str, str],
+    options: Mapping[str, Mapping[str, str]],
     http: Http,
+    kept: Kept,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outbound:
     """The adapter of the installation's platform, found by the folder's name and bound to the installation.
+
+    Args:
+        installation: The workspace to speak to.
+        read_secret: Reads a secret by its name.
+        options: By platform, what the stack says of it; a platform that is missing here is unknown to the function.
+        http: The way out.
+        kept: What adapters keep between connections; a door makes one per cold start.
+        monotonic: A clock of seconds.
+        sleep: Waits.
 
     Raises:
         PermanentError: There is no such platform, or the installation's secret cannot be read.
         RetryableError: The secret cannot be read now.
     """
     name = installation.platform
-    if not _NAME.fullmatch(name) or name not in base_urls:
+    if not _NAME.fullmatch(name) or name not in options:
         raise PermanentError("unknown-platform", f"this function is told of no platform {name!r}")
     adapter = import_module(f"core.platforms.{name}.adapter")
     outbound: Outbound = adapter.connect(
         Connection(
             installation=installation,
             token=read_secret(installation.secret_name),
-            base_url=base_urls[name],
+            options=options[name],
             http=http,
+            kept=kept,
             monotonic=monotonic,
             sleep=sleep,
         )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from core.http import Http
+from core.kept import Kept
 from core.models import Installation
 from core.platforms import Connection, Outbound
 from core.platforms.slack import adapter
@@ -40,7 +41,8 @@ def connection(slack: FakeSlack, clock: Clock) -> Connection:
     return Connection(
         installation=installation,
         token=DEMO.bot_token,
-        base_url=slack.base_url,
+        options={"api_base_url": slack.base_url},
+        kept=Kept(clock.monotonic),
         http=Http(),
         monotonic=clock.monotonic,
         sleep=clock.sleep,

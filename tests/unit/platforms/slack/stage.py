@@ -3,10 +3,21 @@
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from core.models import Address
 from core.platforms import Outbound, Posted, Reply, ReplyTarget
 from local.fake_slack import DEMO, FakeSlack, SeenMessage
+
+NOW = datetime.fromtimestamp(1_767_225_600.0, UTC)  # when the fake Slack's clock begins
+
+
+def address_of(thread: str, *, is_direct: bool = False) -> Address:
+    """A thread of the demo's channel, or its direct message."""
+    channel_id = DEMO.dm_channel_id if is_direct else DEMO.channel_id
+    return Address(
+        platform="slack", workspace_id=DEMO.team_id, channel_id=channel_id, thread_id=thread, is_direct=is_direct
+    )
 
 
 class Clock:

@@ -41,8 +41,9 @@ def test_adapter_is_found_by_its_name(connection: Connection) -> None:
     outbound = connect(
         connection.installation,
         read_secret={"secret": DEMO.bot_token}.__getitem__,
-        base_urls={"slack": connection.base_url},
+        options={"slack": connection.options},
         http=connection.http,
+        kept=connection.kept,
         monotonic=connection.monotonic,
         sleep=connection.sleep,
     )
@@ -222,14 +223,14 @@ _FOREIGN = [
     "base_url", ["https://slack.com/api/", "http://127.0.0.1:9/api/", "http://internal.example/api"]
 )
 def test_token_goes_to_no_other_host(connection: Connection, url: str, base_url: str) -> None:
-    outbound = adapter.connect(replace(connection, base_url=base_url))
+    outbound = adapter.connect(replace(connection, options={"api_base_url": base_url}))
     with pytest.raises(PermanentError) as caught:
         outbound.fetch_file(FileReference(id="F1", url=url), max_bytes=_MAX)
     assert caught.value.code == "file-host-refused"
 
 
 def test_plain_http_is_for_the_configured_loopback_alone(connection: Connection) -> None:
-    outbound = adapter.connect(replace(connection, base_url="http://internal.example/api"))
+    outbound = adapter.connect(replace(connection, options={"api_base_url": "http://internal.example/api"}))
     with pytest.raises(PermanentError, match="not kept at Slack"):
         outbound.fetch_file(FileReference(id="F1", url="http://internal.example/files-pri/x"), max_bytes=_MAX)
 

@@ -122,4 +122,4 @@ def test_answer_stands_once_and_whole(
 
 
 def _at(connection: Connection, slack: FakeSlack, clock: Clock) -> Connection:
-    return replace(connection, base_url=slack.base_url, monotonic=clock.monotonic, sleep=clock.sleep)
+    return replace(connection, options={"api_base_url": slack.base_url}, monotonic=clock.monotonic, sleep=clock.sleep)

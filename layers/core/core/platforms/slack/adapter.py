@@ -1,21 +1,31 @@
-"""Slack: who a person is, what a file holds, and answers into a channel or a direct message."""
+"""Slack: who a person is, what a file holds, and everything that is said into a channel or a direct message."""
 
-from urllib.parse import SplitResult, urlsplit
+from contextlib import suppress
+from dataclasses import replace
 
-from core.errors import PermanentError, RetryableError
+from core.errors import PermanentError, RetryableError, ServiceError
 from core.events import FileReference, MessageReceived
-from core.http import Answer
-from core.platforms import Connection, Outbound, Person, Posted, Reply, ReplyTarget
+from core.platforms import (
+    CommentForm,
+    Connection,
+    HomePage,
+    Outbound,
+    Person,
+    Posted,
+    Question,
+    Reply,
+    ReplyTarget,
+    SharedFile,
+    Welcome,
+)
+from core.platforms.slack import blocks, files, placing
 from core.platforms.slack.api import SlackApi, SlackRefusedError
 from core.platforms.slack.format import to_markdown
-from core.platforms.slack.reply import SlackReply
+from core.platforms.slack.private import PrivateReply
+from core.platforms.slack.reply import Buttons, SlackReply
+from core.platforms.slack.sessions import Sessions
 
 _PERSON_UNKNOWN = frozenset({"user_not_found", "users_not_found", "user_not_visible"})
-_SLACK_HOSTS = ("slack.com", "www.slack.com")
-_FILE_HOSTS = ("files.slack.com", "files.slack-gov.com")
-_FILE_DOMAIN = ".slack-files.com"
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_FILE_SECONDS = 30.0
 _LONGEST_NAME = 200  # characters
 
 
@@ -30,6 +40,7 @@ class Slack:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._api = SlackApi(connection)
+        self._sessions = Sessions(connection, self._api)
 
     def identify(self, external_user_id: str) -> Person:
         """Who Slack says this user is; no e-mail where Slack keeps it back or nobody has confirmed it.
@@ -69,62 +80,112 @@ class Slack:
             PermanentError: The host is not Slack's, the file is too large, gone, or not readable with this token.
             RetryableError: Slack cannot give it now.
         """
-        if not _is_slack_file(file.url, self._connection.base_url):
-            raise PermanentError("file-host-refused", "the file is not kept at Slack")
-        if file.size > max_bytes:
-            raise PermanentError("file-too-large", f"the file is over {max_bytes} bytes")
-        try:
-            answer = self._connection.http.request(
-                "GET",
-                file.url,
-                headers={"authorization": f"Bearer {self._connection.token}"},
-                seconds=_FILE_SECONDS,
-                max_bytes=max_bytes,
-            )
-        except RetryableError as exc:
-            if exc.code == "answer-too-long":
-                raise PermanentError("file-too-large", f"the file is over {max_bytes} bytes") from exc
-            raise
-        return _read_file(file, answer)
+        return files.fetch(self._connection, file, max_bytes=max_bytes)
+
+    def place(self, message: MessageReceived) -> MessageReceived:
+        """`message` where its conversation goes on: a command gets a message of its own, and is in its thread."""
+        return placing.place(self._api, message)
 
     def open_reply(self, target: ReplyTarget, *, posted: Posted) -> Reply:
         """Start an answer. `posted` is called with all ids as soon as a message was made, before any more."""
-        return SlackReply(self._api, target, posted=posted, monotonic=self._connection.monotonic)
+        if target.is_private:
+            return PrivateReply(self._connection, self._api, target, posted=posted)
+        buttons, monotonic = self._buttons(target), self._connection.monotonic
+        reply = SlackReply(self._api, target, posted=posted, monotonic=monotonic, buttons=buttons)
+        return _EndingReply(reply, self._sessions)
+
+    def _buttons(self, target: ReplyTarget) -> Buttons | None:
+        if not target.stop_reference and not target.feedback_reference:
+            return None
+        stop = [blocks.stop_button(target.stop_reference, target.language)] if target.stop_reference else []
+        is_stop_there = self._sessions.has_stop_button
+        feedback = target.feedback_reference
+        return Buttons(
+            arriving=[] if is_stop_there else stop,
+            streaming=[] if is_stop_there else stop,
+            finished=[blocks.feedback_buttons(feedback, target.language)] if feedback else [],
+        )
+
+    def show_working(self, target: ReplyTarget) -> None:
+        """Show that the assistant is at work, with Slack's own Stop button where the app is an agent."""
+        self._sessions.begin(target)
+
+    def ask(self, target: ReplyTarget, question: Question, *, posted: Posted) -> tuple[str, ...]:
+        """Show `question` with its buttons, once. Raises as `SlackReply.finish` does."""
+        buttons = [blocks.question_buttons(question)]
+        return self._say(target, question.text, buttons, part=question.buttons[0].reference, posted=posted)
+
+    def close_question(self, target: ReplyTarget, ids: tuple[str, ...], text: str) -> None:
+        """Let the messages of a question say `text`, without buttons."""
+        self._say(replace(target, outgoing_ids=ids, search_from=None), text, [], part=None, posted=lambda _: None)
+
+    def _say(
+        self, target: ReplyTarget, text: str, below: list[blocks.Block], *, part: str | None, posted: Posted
+    ) -> tuple[str, ...]:
+        """A message that is no answer: never streamed, found again by its `part`."""
+        buttons = Buttons(arriving=below, finished=below)
+        monotonic = self._connection.monotonic
+        reply = SlackReply(self._api, target, posted=posted, monotonic=monotonic, buttons=buttons, part=part)
+        return reply.finish(text)
+
+    def welcome(self, target: ReplyTarget, welcome: Welcome) -> None:
+        """Greet in an assistant's thread and offer prompts. The messages tab is opened often: there it only offers."""
+        address = target.address
+        if address.thread_id:
+            self._say(target, welcome.greeting, [], part="welcome", posted=lambda _: None)
+        thread = {"thread_ts": address.thread_id} if address.thread_id else {}
+        prompts = [{"title": each.title, "message": each.message} for each in welcome.prompts[:4]]
+        arguments = {"channel_id": address.channel_id, **thread, "prompts": prompts}
+        with suppress(SlackRefusedError):  # an app that is no agent has none
+            self._api.call("assistant.threads.setSuggestedPrompts", arguments, is_patient=True)
+
+    def show_home(self, external_user_id: str, home: HomePage) -> None:
+        """Show the person's home tab."""
+        view = blocks.home_view(home)
+        self._api.call("views.publish", {"user_id": external_user_id, "view": view}, is_patient=True)
+
+    def ask_for_comment(self, trigger_id: str, form: CommentForm) -> bool:
+        """Open a form; False where the three seconds in which Slack allows it have passed."""
+        if not trigger_id:
+            return False
+        try:
+            self._api.call("views.open", {"trigger_id": trigger_id, "view": blocks.comment_view(form)})
+        except ServiceError:
+            return False
+        return True
+
+    def share_file(self, target: ReplyTarget, file: SharedFile, *, posted: Posted) -> tuple[str, ...]:
+        """Upload a file of up to 20 MB into the thread, else say where it is."""
+        if file_id := files.share(self._connection, self._api, target, file):
+            posted((*target.outgoing_ids, file_id))
+            return (*target.outgoing_ids, file_id)
+        if target.is_private:
+            return PrivateReply(self._connection, self._api, target, posted=posted).finish(file.fallback)
+        return self._say(target, file.fallback, [], part=f"file:{file.name}"[:200], posted=posted)
 
     def read_text(self, message: MessageReceived) -> str:
         """What the person wrote, as Markdown: mentions of the assistant removed, others made readable."""
         return to_markdown(message.text, message.bot_user_id)
 
 
-def _read_file(file: FileReference, answer: Answer) -> bytes:
-    if answer.status in (404, 410):
-        raise PermanentError("file-gone", "Slack no longer has the file")
-    if answer.status != 200:
-        raise PermanentError("file-not-readable", f"Slack answered {answer.status} for the file")
-    is_page = answer.headers.get("content-type", "").lower().startswith("text/html")
-    # Without files:read Slack answers 200 and a page to sign in. A file may be a page too: then its size is known.
-    if is_page and not (file.media_type == "text/html" and file.size == len(answer.body)):
-        raise PermanentError("file-not-readable", "Slack gave a page to sign in: the scope files:read is missing")
-    return answer.body
+class _EndingReply:
+    """A reply whose end is the end of the session, too."""
 
+    def __init__(self, reply: SlackReply, sessions: Sessions) -> None:
+        self._reply = reply
+        self._sessions = sessions
 
-def _is_slack_file(url: str, base_url: str) -> bool:
-    """Whether the token may be sent there: Slack's file hosts, or the very server the API is configured to be."""
-    if not url.isascii() or not url.isprintable() or any(character in url for character in " \\"):
-        return False  # what two readers of URLs could understand differently
-    try:
-        given, configured = urlsplit(url), urlsplit(base_url)
-        host, port = given.hostname or "", given.port
-        is_configured = _origin(given) == _origin(configured)
-    except ValueError:
-        return False
-    if given.username is not None or given.password is not None:
-        return False
-    if is_configured and (configured.hostname or "") not in _SLACK_HOSTS:
-        return given.scheme == "https" or (given.scheme == "http" and host in _LOOPBACK)
-    is_known = host in _FILE_HOSTS or host.endswith(_FILE_DOMAIN)
-    return given.scheme == "https" and port in (None, 443) and is_known
+    @property
+    def outgoing_ids(self) -> tuple[str, ...]:
+        """Ids of the platform messages posted so far, in order."""
+        return self._reply.outgoing_ids
 
+    def append(self, text: str) -> None:
+        """Show more of the answer."""
+        self._reply.append(text)
 
-def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
-    return url.scheme, url.hostname, url.port
+    def finish(self, text: str) -> tuple[str, ...]:
+        """Make Slack show exactly `text`, whole; then the session is no longer at work."""
+        ids = self._reply.finish(text)
+        self._sessions.end()
+        return ids

@@ -57,7 +57,7 @@ class SlackApi:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._url = connection.base_url.rstrip("/")
+        self._url = connection.options["api_base_url"].rstrip("/")
         self._authorization = {"authorization": f"Bearer {connection.token}"}
         self._own_id: str | None = None
 

@@ -6,15 +6,16 @@ edits of the same message. A message is posted again only after looking whether 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from core.errors import PermanentError, RetryableError, ServiceError
 from core.platforms import Posted, ReplyTarget
 from core.platforms.slack.api import SlackApi, SlackRefusedError
+from core.platforms.slack.blocks import Block
 from core.platforms.slack.format import defuse, held_back
 from core.platforms.slack.split import Cut, cut, size, split
-from core.platforms.slack.thread import MARKDOWN, TEXT, Thread
+from core.platforms.slack.thread import MARKDOWN, SECTION_LIMIT, TEXT, Thread
 
 _APPEND_SECONDS = 1.0  # Slack allows about 100 appends a minute
 _EDIT_SECONDS = 1.2  # Slack allows 50 edits a minute
@@ -29,18 +30,29 @@ _MAX_CHANGES = 12  # of dialect, limit or lost messages while one text is delive
 _EMPTY = "…"  # Slack takes no empty message
 
 _TOO_LONG = frozenset({"msg_too_long", "msg_blocks_too_long"})
-_NO_MARKDOWN = frozenset({"no_text", "invalid_arguments", "invalid_arg_name", "markdown_text_conflict"})
+_BAD_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format"})
+_NO_MARKDOWN = _BAD_BLOCKS | frozenset({"no_text", "invalid_arguments", "invalid_arg_name", "markdown_text_conflict"})
 _NOT_EDITABLE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 _STREAM_OVER = "message_not_in_streaming_state"
 _STILL_STREAMING = "streaming_state_conflict"
 
 
+@dataclass(frozen=True, slots=True)
+class Buttons:
+    """What stands around an answer: below it while it arrives, above it in a stream, below it in the end."""
+
+    arriving: list[Block] = field(default_factory=list)
+    streaming: list[Block] = field(default_factory=list)
+    finished: list[Block] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class _Message:
-    """A message of ours and what it says, None where that is not known."""
+    """A message of ours and what it says, None where that is not known; `below` are its buttons."""
 
     id: str
     shown: str | None = None
+    below: list[Block] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -56,16 +68,29 @@ class _Stream:
 class SlackReply:
     """An answer that is being delivered into one thread or direct message."""
 
-    def __init__(self, api: SlackApi, target: ReplyTarget, *, posted: Posted, monotonic: Callable[[], float]) -> None:
-        self._thread = Thread(api, target)
+    def __init__(
+        self,
+        api: SlackApi,
+        target: ReplyTarget,
+        *,
+        posted: Posted,
+        monotonic: Callable[[], float],
+        buttons: Buttons | None = None,
+        part: str | None = "",
+    ) -> None:
+        has_blocks = buttons is not None
+        self._buttons = buttons or Buttons()
+        self._below = self._buttons.arriving
+        self._thread = Thread(api, target, part=part, has_blocks=has_blocks)
+        self._text_limit = SECTION_LIMIT if has_blocks else TEXT.limit
         self._posted = posted
         self._monotonic = monotonic
         self._messages = [_Message(message_id) for message_id in target.outgoing_ids]
-        self._must_look = bool(target.outgoing_ids or target.search_from)
+        self._must_look = part is not None and bool(target.outgoing_ids or target.search_from)
         can_stream = self._thread.can_stream
-        self._is_native = can_stream and not target.outgoing_ids
+        self._is_native = can_stream and not target.outgoing_ids and part == ""
         self._dialect = MARKDOWN if can_stream else TEXT
-        self._limit = self._dialect.limit
+        self._limit = MARKDOWN.limit if can_stream else self._text_limit
         self._stream: _Stream | None = None
         self._maybe_open = target.outgoing_ids[-1] if can_stream and target.outgoing_ids else None
         self._raw = ""
@@ -138,6 +163,7 @@ class SlackReply:
 
     def _conclude(self, text: str) -> None:
         self._look()
+        self._below = self._buttons.finished
         stream = self._stream
         if stream is not None:
             streamed = len(self._done_text) + stream.sent - len(self._carry)
@@ -189,14 +215,14 @@ class SlackReply:
         except ServiceError:
             return  # a successor finds it, if there is one
 
-    def _add(self, make: Callable[[], str], shown: str) -> str:
+    def _add(self, make: Callable[[], str], shown: str, below: list[Block] | None = None) -> str:
         """The id of a message just made, which is to be recorded before anything else is sent."""
         try:
             message_id = make()
         except RetryableError as exc:
             self._must_look = self._must_look or exc.is_outcome_unknown
             raise
-        self._messages.append(_Message(message_id, shown))
+        self._messages.append(_Message(message_id, shown, below or []))
         return message_id
 
     def _stream_on(self) -> None:
@@ -225,22 +251,23 @@ class SlackReply:
             return None
         return cut(ready, self._limit, defuse, at_least=max(sent, len(self._carry) + 1), goes_on=True)
 
-    def _feed(self, part: str, *, sent: int, is_last: bool) -> None:
-        """Let the streamed message say `part`; with `is_last` it ends there."""
+    def _feed(self, part: str, *, sent: int, is_last: bool, below: list[Block] | None = None) -> None:
+        """Let the streamed message say `part`; with `is_last` it ends there, with the blocks `below` it."""
         shown = defuse(part)
-        stream = self._stream
+        stream, above = self._stream, self._buttons.streaming
+        below = None if above else below  # what stands above is to go: an edit does both
         try:
             if stream is None:
                 started_at = self._monotonic()
-                message_id = self._add(partial(self._thread.start_stream, shown), shown)
+                message_id = self._add(partial(self._thread.start_stream, shown, above), shown)
                 stream = self._stream = _Stream(message_id, started_at, sent, shown)
                 self._record(is_new=True)
                 if is_last:
-                    self._thread.stop_stream(stream.id)
+                    self._thread.stop_stream(stream.id, below=below)
             elif not shown.startswith(stream.text):
                 raise SlackRefusedError("chat.appendStream", "streamed_text_changed")
             elif is_last:
-                self._thread.stop_stream(stream.id, shown[len(stream.text) :])
+                self._thread.stop_stream(stream.id, shown[len(stream.text) :], below)
             else:
                 self._thread.append_stream(stream.id, shown[len(stream.text) :])
         except RetryableError as exc:
@@ -250,6 +277,8 @@ class SlackReply:
         stream.sent, stream.text, self._messages[-1].shown = sent, shown, shown
         if is_last:
             self._stream = None
+            self._messages[-1].shown = None if above else shown
+            self._messages[-1].below = below or []
 
     def _advance(self, found: Cut) -> None:
         """Count a part as done and go on after it."""
@@ -260,7 +289,7 @@ class SlackReply:
     def _finish_stream(self, stream: _Stream) -> None:
         current = self._carry + self._raw[len(self._done_text) :]
         if size(defuse(current)) <= self._limit:
-            self._feed(current, sent=len(current), is_last=True)
+            self._feed(current, sent=len(current), is_last=True, below=self._below)
             return
         found = cut(current, self._limit, defuse, at_least=max(stream.sent, len(self._carry) + 1))
         self._feed(found.head, sent=found.end, is_last=True)
@@ -306,17 +335,20 @@ class SlackReply:
         """Edit and post until each part has its message; False where a message is lost and it has to start again."""
         for place, part in enumerate(parts):
             shown = self._dialect.render(part) if part.strip() else _EMPTY
+            below = self._below if place == len(parts) - 1 else []
             if place >= len(self._messages):
-                self._add(partial(self._thread.post, self._dialect, shown), shown)
+                self._add(partial(self._thread.post, self._dialect, shown, below), shown, below)
                 self._record(is_new=True)
-            elif self._messages[place].shown != shown and not self._edit(self._messages[place], shown):
+                continue
+            message = self._messages[place]
+            if (message.shown, message.below) != (shown, below) and not self._edit(message, shown, below):
                 return False
         return True
 
-    def _edit(self, message: _Message, shown: str) -> bool:
+    def _edit(self, message: _Message, shown: str, below: list[Block]) -> bool:
         message.shown = None
         try:
-            self._thread.edit(message.id, self._dialect, shown)
+            self._thread.edit(message.id, self._dialect, shown, below)
         except SlackRefusedError as exc:
             if exc.word == _STILL_STREAMING:
                 self._thread.stop_stream(message.id)
@@ -326,12 +358,14 @@ class SlackReply:
             self._messages.remove(message)  # somebody deleted it: its text goes into another one
             self._record()
             return False
-        message.shown = shown
+        message.shown, message.below = shown, below
         return True
 
     def _adapt(self, exc: SlackRefusedError) -> None:
         """Change what Slack refused, or raise it."""
-        if exc.word in _TOO_LONG and self._limit > _SMALLEST_LIMIT:
+        if exc.word in _BAD_BLOCKS and self._below:
+            self._buttons, self._below = Buttons(), []  # an answer without buttons is an answer
+        elif exc.word in _TOO_LONG and self._limit > _SMALLEST_LIMIT:
             self._limit //= 2
         elif exc.word in _NO_MARKDOWN and self._dialect is MARKDOWN:
             self._use_text()
@@ -341,7 +375,7 @@ class SlackReply:
 
     def _use_text(self) -> None:
         self._dialect = TEXT
-        self._limit = min(self._limit, TEXT.limit)
+        self._limit = min(self._limit, self._text_limit)
 
     def _remove_after(self, count: int) -> None:
         surplus = self._messages[count:]

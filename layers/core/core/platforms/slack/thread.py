@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from core.errors import RetryableError
 from core.platforms import ReplyTarget
 from core.platforms.slack.api import Json, SlackApi, SlackRefusedError
+from core.platforms.slack.blocks import Block, text_blocks
 from core.platforms.slack.format import defuse, to_mrkdwn
 
 _METADATA = "parley_answer"
 _PAGE = "100"
 _MAX_PAGES = 5  # of messages newer than the question; more than a few is a very busy thread
+_LONGEST_SUMMARY = 300  # characters: what a notification shows of a message that is made of blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +28,25 @@ class Dialect:
 MARKDOWN = Dialect("markdown_text", defuse, 11_500)
 # Slack recommends 4,000 and refuses longer texts when a message is edited; entities count as they are written.
 TEXT = Dialect("text", to_mrkdwn, 3_900)
+SECTION_LIMIT = 2_950  # of a text that stands in a block, which Slack allows 3,000 characters
 
 
 class Thread:
-    """Calls of the Web API for one answer. Every message carries which question it answers, for a later search."""
+    """Calls of the Web API for one answer. Every message carries which question it answers, for a later search.
 
-    def __init__(self, api: SlackApi, target: ReplyTarget) -> None:
+    `part` tells what else belongs to the same question from its answer: an approval, a file. With None messages are
+    edited and keep what they carry.
+    """
+
+    def __init__(self, api: SlackApi, target: ReplyTarget, *, part: str | None = "", has_blocks: bool = False) -> None:
         self._api = api
         self._target = target
-        self._metadata = {"event_type": _METADATA, "event_payload": {"in_reply_to": target.in_reply_to}}
+        self._part = part
+        self._has_blocks = has_blocks  # then every message is made of them: an edit keeps the blocks it does not name
+        payload = {"in_reply_to": target.in_reply_to} | ({"part": part} if part else {})
+        metadata = {"event_type": _METADATA, "event_payload": payload}
+        self._metadata: dict[str, object] = {} if part is None else {"metadata": metadata}
+        self._is_in_chunks = False
         self.is_patient = False  # whether a short rate limit is waited for
 
     @property
@@ -42,16 +54,20 @@ class Thread:
         """Whether Slack streams here at all: only into threads."""
         return bool(self._target.address.thread_id)
 
-    def post(self, dialect: Dialect, text: str) -> str:
+    def post(self, dialect: Dialect, text: str, below: list[Block]) -> str:
         """The id of a new message."""
-        return self._make(
-            "chat.postMessage",
-            {dialect.argument: text, "metadata": self._metadata, "unfurl_links": False, "unfurl_media": False},
-        )
+        said = self._say(dialect, text, below)
+        return self._make("chat.postMessage", {**said, **self._metadata, "unfurl_links": False, "unfurl_media": False})
 
-    def edit(self, message_id: str, dialect: Dialect, text: str) -> None:
-        """Let a message say `text` and nothing else."""
-        self._change("chat.update", message_id, {dialect.argument: text, "metadata": self._metadata})
+    def edit(self, message_id: str, dialect: Dialect, text: str, below: list[Block]) -> None:
+        """Let a message say `text`, with the blocks `below` it, and nothing else."""
+        self._change("chat.update", message_id, {**self._say(dialect, text, below), **self._metadata})
+
+    def _say(self, dialect: Dialect, text: str, below: list[Block]) -> dict[str, object]:
+        if not self._has_blocks:
+            return {dialect.argument: text}
+        blocks = [*text_blocks(text, is_markdown=dialect is MARKDOWN), *below]
+        return {"blocks": blocks, "text": defuse(text[:_LONGEST_SUMMARY])}
 
     def delete(self, message_id: str) -> None:
         """Remove a message; where that is not allowed, leave next to nothing in it."""
@@ -61,10 +77,13 @@ class Thread:
             if exc.word != "message_not_found":
                 self._change("chat.update", message_id, {"text": "…"})
 
-    def start_stream(self, markdown: str) -> str:
+    def start_stream(self, markdown: str, above: list[Block]) -> str:
         """The id of a new message that can be appended to."""
         address = self._target.address
         arguments: dict[str, object] = {"markdown_text": markdown}
+        self._is_in_chunks = bool(above)
+        if above:
+            arguments = {"chunks": [{"type": "blocks", "blocks": above}, _chunk(markdown)]}
         if not address.is_direct:
             arguments["recipient_user_id"] = self._target.external_user_id
             arguments["recipient_team_id"] = self._target.external_user_workspace_id or address.workspace_id
@@ -72,12 +91,18 @@ class Thread:
 
     def append_stream(self, message_id: str, markdown: str) -> None:
         """Add to a streamed message."""
-        self._change("chat.appendStream", message_id, {"markdown_text": markdown})
+        self._change("chat.appendStream", message_id, self._piece(markdown))
 
-    def stop_stream(self, message_id: str, markdown: str = "") -> None:
-        """Add the last piece, if there is one, and end the stream."""
-        last = {"markdown_text": markdown} if markdown else {}
-        self._change("chat.stopStream", message_id, {**last, "metadata": self._metadata})
+    def _piece(self, markdown: str) -> dict[str, object]:
+        """A stream that began with chunks goes on with chunks."""
+        return {"chunks": [_chunk(markdown)]} if self._is_in_chunks else {"markdown_text": markdown}
+
+    def stop_stream(self, message_id: str, markdown: str = "", below: list[Block] | None = None) -> None:
+        """Add the last piece, if there is one, and the blocks `below` it, and end the stream."""
+        last = self._piece(markdown) if markdown else {}
+        if below:
+            last["blocks"] = below
+        self._change("chat.stopStream", message_id, {**last, **self._metadata})
 
     def find_own(self, known: Collection[str]) -> list[str]:
         """Messages of this answer that are not `known`: an earlier try posted them and died before recording them.
@@ -99,9 +124,9 @@ class Thread:
             question = _question_of(message)
             if question is None:
                 unsaid.append(ts)
-            elif question == target.in_reply_to:
+            elif question == (target.in_reply_to, self._part):
                 found.append(ts)
-        return sorted(found) or (sorted(unsaid)[:1] if target.is_alone else [])
+        return sorted(found) or (sorted(unsaid)[:1] if target.is_alone and not self._part else [])
 
     def _is_here(self, message: Mapping[str, object], ts: str) -> bool:
         return message.get("thread_ts") in ((self._target.address.thread_id,) if self.can_stream else (None, "", ts))
@@ -143,11 +168,17 @@ class Thread:
         self._api.call(method, {"channel": channel_id, "ts": message_id, **arguments}, is_patient=self.is_patient)
 
 
-def _question_of(message: Mapping[str, object]) -> str | None:
-    """The question a message says it answers, None where it does not say."""
+def _chunk(markdown: str) -> dict[str, object]:
+    return {"type": "markdown_text", "text": markdown}
+
+
+def _question_of(message: Mapping[str, object]) -> tuple[str, str] | None:
+    """The question a message says it answers, and which part of the answer it is; None where it does not say."""
     metadata = message.get("metadata")
     if not isinstance(metadata, dict) or metadata.get("event_type") != _METADATA:
         return None
     payload = metadata.get("event_payload")
-    question = payload.get("in_reply_to") if isinstance(payload, dict) else None
-    return question if isinstance(question, str) else None
+    if not isinstance(payload, dict):
+        return None
+    question, part = payload.get("in_reply_to"), payload.get("part", "")
+    return (question, part) if isinstance(question, str) and isinstance(part, str) else None
