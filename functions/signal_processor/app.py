@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from core.events import SignalReceived
 from core.http import Http
+from core.kept import Kept
 from core.platforms import connect
 from core.queues import PartialItemFailureResponse, Queue, consume
 from core.settings import Secrets, SignalSettings, create_sqs_client
@@ -24,7 +25,9 @@ handle_signals = partial(
     handle=partial(
         handle_signal,
         store=Store(settings.table_name, bucket_name=settings.bucket_name),
-        connect=partial(connect, read_secret=Secrets().read, base_urls=settings.platform_base_urls, http=Http()),
+        connect=partial(
+            connect, read_secret=Secrets().read, options=settings.platform_options, http=Http(), kept=Kept()
+        ),
         clock=partial(datetime.now, UTC),
     ),
     queue=Queue(create_sqs_client(), settings.signals_queue_url, settings.max_receive_count),
