@@ -172,7 +172,12 @@ class Stack:
 
     def conversation(self, ts: str, channel: str = DEMO.channel_id) -> Conversation:
         """The conversation of a thread."""
-        return next(c for c in self.conversations() if (c.address.channel_id, c.address.thread_id) == (channel, ts))
+        place = Address(platform="slack", workspace_id=DEMO.team_id, channel_id=channel, thread_id=ts)
+        found = self.store.find_conversation_id(COMPANY, place)
+        assert found, "no conversation takes place there"
+        conversation = self.store.get_conversation(COMPANY, found)
+        assert conversation
+        return conversation
 
     def conversations(self) -> tuple[Conversation, ...]:
         """Every conversation of the demo's person."""
