@@ -97,3 +97,11 @@ class Reject(Value):
     message: str
     value: Any = None  # whatever the format can hold
     raw: str | None = None
+
+
+_SHOWN = 500  # characters
+
+
+def shorten(text: str, most: int = _SHOWN) -> str:
+    """A text cut to a length that can be read; what is cut shows as an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -18,7 +18,7 @@ type Position = Mapping[str, int]
 type Cell = object
 """What a format holds in a cell: str for text formats; int, float, bool, date, datetime, time, list, dict or None."""
 
-type Row = list[Cell]
+type Row = Sequence[Cell]
 type Record = dict[str, object]
 """One row in the shape of the template: its fields, and values that JSON knows."""
 
@@ -45,12 +45,14 @@ class Table(Value):
         columns: The header's names as they stand there, unique; made up (`column_1`) where there is no header.
         start: Position of the first row below the header.
         row_count: How many rows it says it has; None where only reading tells.
+        probes: Places further on where reading may begin for a look at the values; rows are numbered wrongly there.
     """
 
     name: str = ""
     columns: tuple[str, ...]
     start: dict[str, int] = Field(default_factory=dict)
     row_count: int | None = None
+    probes: tuple[dict[str, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -68,7 +70,7 @@ class Chunk:
         raw: The row at an index of `rows` as it stands in the file; made only for rejects.
     """
 
-    rows: list[Row]
+    rows: Sequence[Row]
     numbers: Sequence[int]
     lines: Sequence[int]
     end: Position

@@ -13,7 +13,7 @@ from importer.values import Record
 from importer.writers import OutputField, StreamWriter, load_writer
 
 _FIELDS = (OutputField("name", {"type": "string"}), OutputField("amount", {"type": ["number", "null"]}))
-_RECORDS: list[Record] = [{"name": f"n{number} ä=1", "amount": number / 2} for number in range(7)]
+_RECORDS: list[Record] = [{"name": f'n{number} ä=1 "}},{{"name":"', "amount": number / 2} for number in range(7)]
 _STREAMS = [name for name in writers.formats() if load_writer(name).kind == "stream"]
 
 
