@@ -10,10 +10,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON := .venv/bin/python
 READY := .venv/ready
 
-.PHONY: help setup run stop ask test check explore lock build deploy ops
+.PHONY: help setup run stop ask test check eval-mapping explore lock build deploy ops
 
 help: ## what there is to do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(READY) ## the environment below .venv; every other target does this first
 
@@ -60,6 +60,9 @@ check: $(READY) ## the fast part: lint, types, architecture, unit tests
 	PYTHONPATH=layers/core:layers/agent:layers/importer:. lint-imports --no-logo
 	cfn-lint template.yaml
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit tests/house --ignore=tests/house/test_artifacts.py
+
+eval-mapping: $(READY) ## how many columns of real-looking headers find their field: by names, and with a model [OPENAI_API_KEY=…]
+	@$(PYTHON) benchmarks/mapping.py
 
 explore: $(READY) ## look for new counterexamples to the properties: thousands of random examples each
 	EXPLORE=1 $(PYTHON) -m pytest -n 2 --timeout 1800 $$(grep -rl 'from hypothesis import' tests --include='test_*.py')

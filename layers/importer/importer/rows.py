@@ -3,14 +3,28 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress, repeat
+from typing import Any
 
+from core.errors import PermanentError
 from importer.checks import column_check, record_check
 from importer.columns import Column, Fault, Faults, Step, has_none
 from importer.operations import compile_operation, join
 from importer.problems import ProblemCode, Reject, refuse, shorten
+from importer.shapes import shape_of
 from importer.template import Contract, Template
 from importer.typed import boolean_step, date_step, datetime_step, number_step, text_step
-from importer.values import Chunk, FieldMapping, Operation, OperationName, Record, Row, TableMapping
+from importer.values import (
+    Cell,
+    Chunk,
+    FieldMapping,
+    Operation,
+    OperationName,
+    Origin,
+    Record,
+    Repair,
+    Row,
+    TableMapping,
+)
 
 _MOST_FAULTS = 5  # of one row that are told
 _TYPED = {
@@ -41,7 +55,7 @@ class _Field:
     separator: str
     steps: tuple[Step, ...]
     check: Callable[[Column, Faults], None] | None
-    repair: Callable[[object], object] | None
+    repairs: Mapping[str, tuple[Step, ...]]
     is_required: bool
     label: str
 
@@ -76,20 +90,15 @@ class RowMaker:
         schema = self._template.schema_of(field.target)
         if absent := [name for name in field.columns if name not in places]:
             raise refuse(ProblemCode.NO_MAPPING, f"the mapping names {len(absent)} columns that the file does not have")
-        operations = [Operation(name=OperationName.TRIM), *field.operations]
-        steps = [compile_operation(operation) for operation in operations if operation.name is not OperationName.CONCAT]
-        made = next((_TYPED[operation.name] for operation in reversed(operations) if operation.name in _TYPED), "")
-        if not made and (last := default_step(schema)):
-            steps.append(last)
-            made = main_type(schema)
-        separators = [op.arguments.get("separator", " ") for op in operations if op.name is OperationName.CONCAT]
+        steps, made = _compile_steps(schema, field.operations)
+        separators = [op.arguments.get("separator", " ") for op in field.operations if op.name is OperationName.CONCAT]
         return _Field(
             target=field.target,
             places=tuple(places[name] for name in field.columns),
             separator=separators[0] if separators else " ",
-            steps=tuple(steps),
+            steps=steps,
             check=column_check(schema, self._template.record.get("$defs", {}), made),
-            repair=None,
+            repairs={repair.shape: _compile_steps(schema, repair.operations)[0] for repair in field.repairs},
             is_required=field.target in self._template.required,
             label=" + ".join(field.columns),
         )
@@ -167,6 +176,8 @@ class RowMaker:
             column = step(column, found)
         if field.check:
             field.check(column, found)
+        if found and field.repairs and len(field.places) == 1:
+            _repair(field, source[field.places[0]], column, found)
         return column, found
 
     def _records(self, columns: list[Column], bad: set[int], faults: "_RowFaults") -> list[Record]:
@@ -211,6 +222,72 @@ class RowMaker:
 
 type _RowFaults = dict[int, list[tuple[_Field | None, Fault, bool]]]
 """By place of the row: the field, the fault, and whether it costs the row."""
+
+
+def _compile_steps(schema: Mapping[str, Any], operations: Sequence[Operation]) -> tuple[tuple[Step, ...], str]:
+    """The code of a field's operations, and the type that it is sure to make; empty where it is sure of none."""
+    chosen = [Operation(name=OperationName.TRIM), *operations]
+    steps = [compile_operation(operation) for operation in chosen if operation.name is not OperationName.CONCAT]
+    made = next((_TYPED[operation.name] for operation in reversed(chosen) if operation.name in _TYPED), "")
+    if made == "number" and main_type(schema) == "integer":
+        return (*steps, number_step({}, is_whole=True)), "integer"
+    if not made and (last := default_step(schema)):
+        return (*steps, last), main_type(schema)
+    return tuple(steps), made
+
+
+def _repair(field: _Field, source: Sequence[Cell], column: Column, faults: Faults) -> None:
+    """Try what else there is for the values that have a fault."""
+    for place in list(faults):
+        value = source[place]
+        steps = field.repairs.get(shape_of(value)) if isinstance(value, str) else None
+        if not steps:
+            continue
+        again: Column = [value]
+        found: Faults = {}
+        for step in steps:
+            again = step(again, found)
+        if field.check:
+            field.check(again, found)
+        if not found and again[0] is not None:
+            column[place] = again[0]
+            del faults[place]
+
+
+def _alone(template: Template, each: FieldMapping, columns: Sequence[str]) -> RowMaker:
+    """Makes records of one field."""
+    record = {
+        "type": "object",
+        "properties": {each.target: template.schema_of(each.target)},
+        "$defs": template.record.get("$defs", {}),
+    }
+    single = Template(name=template.name, record=record)
+    return RowMaker(single, TableMapping(fields=(each,)), columns)
+
+
+def validity(template: Template, each: FieldMapping, samples: Mapping[str, Sequence[Cell]]) -> float:
+    """How many of a sample's values that are not empty fit a field, from 0 to 1; 1 where all are empty."""
+    try:
+        maker = _alone(template, each, list(samples))
+    except PermanentError:
+        return 0.0
+    rows = list(zip(*samples.values(), strict=True))
+    chunk = Chunk(rows=rows, numbers=range(1, len(rows) + 1), lines=(), end={}, bytes_done=0, raw=lambda index: "")  # noqa: ARG005 - no raw text
+    made = maker.make(chunk)
+    filled = sum(record[each.target] is not None for record in made.records)
+    return filled / (filled + made.rejected) if filled + made.rejected else 1.0
+
+
+def repaired(template: Template, target: str, repair: Repair, value: str) -> object:
+    """What a repair makes of a value; None where it does not help."""
+    each = FieldMapping(target=target, columns=("value",), operations=repair.operations, origin=Origin.MODEL)
+    try:
+        made = _alone(template, each, ["value"]).make(
+            Chunk(rows=[[value]], numbers=[1], lines=(), end={}, bytes_done=0, raw=lambda index: "")  # noqa: ARG005 - no raw text
+        )
+    except PermanentError:
+        return None
+    return made.records[0][target] if made.records else None
 
 
 def main_type(schema: Mapping[str, object]) -> str:

@@ -155,6 +155,18 @@ class Origin(StrEnum):
     PERSON = "person"
 
 
+class Repair(Value):
+    """What else to try for values that look alike and did not fit.
+
+    Attributes:
+        shape: What they look like, see `importer.shapes`.
+        operations: What is done to the value as it stands in the file.
+    """
+
+    shape: str
+    operations: tuple[Operation, ...]
+
+
 class FieldMapping(Value):
     """Where one field of the template comes from.
 
@@ -162,12 +174,14 @@ class FieldMapping(Value):
         target: The field.
         columns: The columns it is made of, in order; empty for a constant.
         operations: What is done to the value, in order.
+        repairs: What else is tried for values that do not fit then.
         confidence: 0 to 1; for people who look at the preview.
     """
 
     target: str
     columns: tuple[str, ...]
     operations: tuple[Operation, ...] = ()
+    repairs: tuple[Repair, ...] = ()
     origin: Origin
     confidence: float = Field(default=1.0, ge=0, le=1)
 
