@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from pynamodb.expressions.update import Action
 
+from core.imports import Import
 from core.models import Task, UsageCounter
 from core.store import keys
 from core.store.items import UsageItem
@@ -24,7 +25,17 @@ def count_turn(
     ]
 
 
-def _additions(task: Task, messages: int) -> Sequence[Action]:
+def count_import(import_: Import, now: datetime) -> list[Change]:
+    """The writes that count what the model took for an import, on the day (UTC) and in the month of its person."""
+    day, company_id = now.astimezone(UTC).date(), import_.user_company_id
+    actions = _additions(import_, 0)
+    return [
+        Change(keys.day_counter_key(company_id, day, import_.user_id), actions),
+        Change(keys.month_counter_key(company_id, day, import_.id), actions),
+    ]
+
+
+def _additions(task: Task | Import, messages: int) -> Sequence[Action]:
     tokens = (
         (UsageItem.input_tokens, task.total_input_tokens),
         (UsageItem.output_tokens, task.total_output_tokens),

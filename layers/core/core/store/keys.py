@@ -16,6 +16,12 @@
 | Task | `C#co#V#conv` | `T#<ulid of its question>` | `C#co#F` / updatedAt, only while FAILED |
 | Tool usage | `C#co#V#conv` | `U#<ulid of its question>#nnnnnn` | |
 | Usage | `C#co#Q#yyyymm` | `D#dd#U#user`, `M#nn` | |
+| Import | `C#co#I#imp` | `#META` | `C#co#I` / updatedAt |
+| Import's part | `C#co#I#imp` | `R#nnnnnn` | |
+| Import guard | `C#co#I#G#sha256#template#version#format` | `#` | |
+| Template | `C#co#L#name` | `v#nnnnnn` | `C#co#L` / name, only on version 1 |
+| Mapping | `C#co#L#name#<version>#<header>` | `#` | |
+| Commercial API | `C#co#L` | `#API` | |
 
 A conversation about an entity is on GSI2, too: `C#co#E#type#id` / time of creation. Both indexes are sparse and hold
 keys alone. Tool usages are apart from the messages, so that a turn's history is one Query of exactly its messages.
@@ -44,6 +50,7 @@ COMPANIES = "C"
 MESSAGES = "M#"
 TASKS = "T#"
 TOOL_USAGES = "U#"
+IMPORT_PARTS = "R#"
 SETTINGS_VERSIONS = "v#"
 MONTH_SHARDS = "M#"
 DAY_COUNTERS = "D#"
@@ -308,3 +315,48 @@ def month_counter_key(company_id: str, day: date, conversation_id: str) -> Key:
 def new_id(word: str) -> str:
     """An opaque id that nobody can guess: `word`, an underscore and 26 characters."""
     return f"{word}_{secrets.token_hex(13)}"
+
+
+def import_partition(company_id: str, import_id: str) -> str:
+    """An import with its parts."""
+    return _join("C", company_id, "I", import_id)
+
+
+def import_key(company_id: str, import_id: str) -> Key:
+    """An import."""
+    return import_partition(company_id, import_id), META
+
+
+def imports_partition(company_id: str) -> str:
+    """A company's imports in GSI1."""
+    return _join("C", company_id, "I")
+
+
+def import_part_key(company_id: str, import_id: str, number: int) -> Key:
+    """A stored part of an import's output."""
+    return import_partition(company_id, import_id), f"{IMPORT_PARTS}{number:06}"
+
+
+def import_guard_key(company_id: str, sha256: str, template: str, version: int, output_format: str) -> Key:
+    """The guard that lets the same file become the same output once."""
+    return _join("C", company_id, "I", "G", sha256, template, str(version), output_format), ONLY
+
+
+def template_partition(company_id: str, name: str) -> str:
+    """The versions of a company's template."""
+    return _join("C", company_id, "L", name)
+
+
+def templates_partition(company_id: str) -> str:
+    """A company's templates in GSI1: one entry per name; and what belongs to all of them."""
+    return _join("C", company_id, "L")
+
+
+def mapping_key(company_id: str, name: str, version: int, fingerprint: str) -> Key:
+    """The mapping that a header was given before."""
+    return _join("C", company_id, "L", name, str(version), fingerprint), ONLY
+
+
+def commercial_api_key(company_id: str) -> Key:
+    """Where a company's imports are handed to."""
+    return templates_partition(company_id), "#API"

@@ -20,6 +20,7 @@ from core.store.counters import Counters, count_turn
 from core.store.directory import Directory
 from core.store.expiry import expiry_after, read_clock
 from core.store.faults import ConditionFailedError
+from core.store.imports import Imports
 from core.store.inputs import Inputs
 from core.store.interruptions import Interruptions
 from core.store.items import ConversationItem, TaskItem
@@ -28,6 +29,7 @@ from core.store.overflow import Overflow
 from core.store.privacy import Privacy
 from core.store.table import Change, Delete, Put, Table
 from core.store.tasks import Tasks
+from core.store.templates import Templates
 from core.store.threads import Threads
 from core.store.tool_usages import ToolUsages
 
@@ -41,6 +43,8 @@ class Store:
     Attributes:
         directory: Companies, users, identities, installations and settings.
         interruptions: What is said to a turn from outside while it runs.
+        imports: Files that become clean data.
+        templates: What imports are made into, and where they are handed to.
         privacy: What ops do with what people said: export, delete, forget, keep for a time.
     """
 
@@ -65,6 +69,8 @@ class Store:
         self._tool_usages = ToolUsages(self._table, overflow)
         self._inputs = Inputs(self._table, overflow)
         self.directory = Directory(self._table, overflow)
+        self.imports = Imports(self._table, overflow)
+        self.templates = Templates(self._table, overflow)
         self.interruptions = Interruptions(self._table)
         self.privacy = Privacy(self._table, overflow, self.directory, clock=clock)
 
