@@ -44,6 +44,7 @@ class ImportItem(Item):
     error_message = _text("errorMessage")
     commercial_import_id = _text("commercialImportId")
     submission = _text("submission")
+    submitted_batches = _number("submittedBatches")
     checksum = _text("checksum")
     etag = _text("etag")
     size = _number("size")
