@@ -15,7 +15,7 @@ type Faults = dict[int, Fault]
 type Step = Callable[[Column, Faults], Column]
 """Makes a column of a column; None stays None."""
 
-_BLOCK = 32  # cells: a bad one costs its block a slow pass
+_BLOCK = 12  # cells: a bad one costs its block a slow pass
 
 
 def as_texts(column: Column) -> list[str]:

@@ -104,14 +104,17 @@ def _enum(arguments: Arguments) -> Step:
 
 
 def _null_if(arguments: Arguments) -> Step:
-    nothing = {word.casefold() for word in _words(arguments["values"])}
+    words = _words(arguments["values"])
+    nothing = frozenset(form for word in words for form in (word, word.lower(), word.upper(), word.capitalize()))
 
     def one(value: Cell) -> Cell:
-        return None if isinstance(value, str) and value.strip().casefold() in nothing else value
+        return None if isinstance(value, str) and value.strip() in nothing else value
 
-    longest = max(map(len, nothing), default=0)
-    # Only what is as short as one of them can be one of them.
-    return step(one, lambda column: [text if len(text) > longest else one(text) for text in as_texts(column)])
+    def many(column: Column) -> Column:
+        # The values are trimmed by now; most columns have none of these words.
+        return column if nothing.isdisjoint(as_texts(column)) else [one(value) for value in column]
+
+    return step(one, many)
 
 
 def _split(arguments: Arguments) -> Step:

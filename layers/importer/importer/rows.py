@@ -105,38 +105,42 @@ class RowMaker:
 
     def make(self, chunk: Chunk) -> Made:
         """The records of a chunk's rows, in order, and rejects of the others."""
-        rows, faults = self._rectangular(chunk.rows)
+        rows, places, uneven = self._rectangular(chunk.rows)
+        faults: _RowFaults = {}
         columns = self._apply(rows, faults)
         bad = {place for place, found in faults.items() if any(fatal for _, _, fatal in found)}
         records = self._records(columns, bad, faults)
+        told = {places[place]: found for place, found in faults.items()} | uneven
         rejects = chunk.rejects + [
             self._reject(chunk, place, target, fault)
-            for place, found in sorted(faults.items())
+            for place, found in sorted(told.items())
             for target, fault, _ in found[:_MOST_FAULTS]
         ]
         if chunk.rejects:
             rejects.sort(key=lambda reject: reject.row)
-        return Made(records=records, rejects=rejects, rejected=len(bad) + len(chunk.rejects))
+        return Made(records=records, rejects=rejects, rejected=len(bad) + len(uneven) + len(chunk.rejects))
 
-    def _rectangular(self, rows: Sequence[Row]) -> tuple[Sequence[Row], "_RowFaults"]:
-        """The rows, each as wide as the table; those that are not are made so and marked."""
+    def _rectangular(self, rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[int], "_RowFaults"]:
+        """The rows that are as wide as the table, the place of each, and what is wrong with the others."""
         width = self._width
         faults: _RowFaults = {}
         if set(map(len, rows)) <= {width}:
-            return rows, faults
-        even = list(rows)
+            return rows, range(len(rows)), faults
+        even: list[Row] = []
+        places: list[int] = []
         for place, row in enumerate(rows):
             if len(row) == width:
+                even.append(row)
+            elif len(row) > width and self._allows_more(row[width:]):
+                even.append(row[:width])
+            else:
+                code = ProblemCode.MISSING_CELL if len(row) < width else ProblemCode.EXTRA_CELL
+                if len(row) > width and isinstance(row[width], dict):
+                    code = ProblemCode.UNEXPECTED_COLUMN
+                faults[place] = [(None, (code, f"the row has {len(row)} cells, the table {width}"), True)]
                 continue
-            if len(row) > width and (self._allows_more(row[width:])):
-                even[place] = row[:width]
-                continue
-            code = ProblemCode.MISSING_CELL if len(row) < width else ProblemCode.EXTRA_CELL
-            if len(row) > width and isinstance(row[width], dict):
-                code = ProblemCode.UNEXPECTED_COLUMN
-            faults[place] = [(None, (code, f"the row has {len(row)} cells, the table {width}"), True)]
-            even[place] = [None] * width
-        return even, faults
+            places.append(place)
+        return even, places, faults
 
     def _allows_more(self, cells: Sequence[object]) -> bool:
         """Whether cells beyond the table's width are harmless: empty, or fields of JSON that nobody asked for."""
@@ -148,16 +152,14 @@ class RowMaker:
         """Every field's values; what has a fault is None and noted."""
         source = list(zip(*rows, strict=True)) if rows else [()] * self._width
         is_lenient = self._template.contract is Contract.DISCARD_VALUE
-        uneven = set(faults)
         columns = []
         for field in self._fields:
             column, found = self._apply_field(field, source, len(rows))
             for place, fault in found.items():
-                if place not in uneven:
-                    faults.setdefault(place, []).append((field, fault, not is_lenient or field.is_required))
+                faults.setdefault(place, []).append((field, fault, not is_lenient or field.is_required))
             if field.is_required and has_none(column):
                 for place, value in enumerate(column):
-                    if value is None and place not in found and place not in uneven:
+                    if value is None and place not in found:
                         missing = (ProblemCode.MISSING_VALUE, "a value is required")
                         faults.setdefault(place, []).append((field, missing, True))
             columns.append(column)
