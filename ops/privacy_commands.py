@@ -1,12 +1,14 @@
 """Commands about what people said: stop it, export it, delete it, forget a person, keep it for a time."""
 
+import base64
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from core.errors import PermanentError
 from core.events import OPERATIONS, SignalKind, SignalReceived
-from core.models import ConversationStatus
+from core.models import ConversationStatus, Message
 from ops import show
 from ops.directory_commands import CompanyOption, UserOption, find_user
 from ops.stack import Operations, open_stack
@@ -49,7 +51,7 @@ def stop_conversation(
 def export_conversation(
     context: typer.Context, company_id: CompanyArgument, conversation_id: ConversationArgument
 ) -> None:
-    """Print everything that is stored of a conversation, as JSON; pictures by their address."""
+    """Print everything that is stored of a conversation, as JSON; pictures in Base64."""
     operations = open_stack(context)
     show.emit_json(_export(operations, operations.company(company_id).id, conversation_id))
 
@@ -141,14 +143,23 @@ def _read_days(given: str) -> int | None:
     return int(given)
 
 
+def _read_pictures(operations: Operations, messages: Sequence[Message]) -> dict[str, str]:
+    """The pictures of these messages that are still there, in Base64, by their addresses."""
+    urls = (part.image.url for message in messages for part in message.content if part.image)
+    found = ((url, operations.store.files.read(url)) for url in urls)
+    return {url: base64.b64encode(data).decode() for url, data in found if data is not None}
+
+
 def _export(operations: Operations, company_id: str, conversation_id: str) -> dict[str, Any]:  # JSON
     store = operations.store
     conversation = store.get_conversation(company_id, conversation_id)
     if conversation is None:
         raise PermanentError("conversation-unknown", f"{company_id} has no conversation {conversation_id!r}")
+    messages = store.list_messages(company_id, conversation_id)
     return {
         "conversation": show.to_json(conversation),
-        "messages": [*map(show.to_json, store.list_messages(company_id, conversation_id))],
+        "messages": [*map(show.to_json, messages)],
+        "pictures": _read_pictures(operations, messages),
         "tasks": [*map(show.to_json, store.list_tasks(company_id, conversation_id))],
         "toolUsages": [*map(show.to_json, store.list_conversation_tool_usages(company_id, conversation_id))],
     }

@@ -265,6 +265,14 @@ class FakeSlack:
             return self._failed(failure)
         return Answer(done.status, json.dumps(done.answer).encode(), headers=done.headers)
 
+    def download(self, file: File, team_id: str) -> Answer:
+        """A file's bytes, or the failure that was scripted for `url_private`."""
+        with self.state.changed:
+            failure = self._faults.next_failure("url_private")
+            outcome = failure.mode.value if failure else "ok"
+            self.calls.append(Call("url_private", {"file": file.id}, team_id, outcome, had_effect=failure is None))
+        return self._failed(failure) if failure else Answer(200, file.content, file.mimetype)
+
     def _call(self, method: str, token: str | None, values: Mapping[str, object], *, is_json: bool) -> _Done:
         caller = self.state.apps.get(token or "")
         team_id = caller.team_id if caller else None

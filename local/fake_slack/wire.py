@@ -81,7 +81,7 @@ def _file(slack: FakeSlack, path: str, token: str | None) -> Answer:
         return Answer(404, b"not found", "text/plain")
     if "files:read" not in app.scopes:
         return Answer(200, _LOGIN_PAGE, "text/html; charset=utf-8")
-    return Answer(200, file.content, file.mimetype)
+    return slack.download(file, app.team_id)
 
 
 def _take_response(slack: FakeSlack, body: bytes) -> Answer:

@@ -1,10 +1,13 @@
 """What a request asks, in one shape for both APIs."""
 
+import base64
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from local.standin_model.values import ApiError, Json, JsonObject, as_list, as_object, as_text, dump
+
+_IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,15 +117,38 @@ def optional_count(body: JsonObject, *names: str) -> int | None:
 
 
 def content_text(content: Json) -> str:
-    """The text of a message's content; images and files leave a mark, since they are not looked at."""
+    """The text of a message's content; images and files leave a mark, since they are not looked at.
+
+    Raises:
+        ApiError: A picture is not whole.
+    """
     if isinstance(content, str):
         return content
     pieces: list[str] = []
     for part in as_list(content):
         fields = as_object(part)
         text = as_text(fields.get("text")) or as_text(fields.get("refusal"))
-        pieces.append(text or f"[{as_text(fields.get('type')).removeprefix('input_') or 'part'}]")
+        kind = as_text(fields.get("type"))
+        given = fields.get("image_url")
+        if kind in {"input_image", "image_url"}:
+            text = _describe_image(as_text(given) or as_text(as_object(given).get("url")))
+        pieces.append(text or f"[{kind.removeprefix('input_') or 'part'}]")
     return "\n".join(pieces)
+
+
+def _describe_image(url: str) -> str:
+    """A picture's type and size; the real API, too, refuses what is not a picture's bytes in Base64."""
+    if not url.startswith("data:"):
+        return "[image]"
+    head, _, encoded = url.removeprefix("data:").partition(",")
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        data = b""
+    media_type, _, coding = head.partition(";")
+    if not data or coding != "base64" or media_type not in _IMAGE_TYPES:
+        raise ApiError(400, "The picture is not one the stand-in takes.", code="invalid_image_format", param="input")
+    return f"[image {media_type}, {len(data)} bytes]"
 
 
 def offered_tools(tools: Json) -> tuple[OfferedTool, ...]:

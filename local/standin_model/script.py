@@ -45,7 +45,8 @@ class Behaviour:
     """What to do with one request. With nothing set, the stand-in answers by its own rules.
 
     Attributes:
-        when: Only for a request whose last user message contains this; otherwise it waits for one that does.
+        when: Only for a request whose last user message contains this; otherwise it waits for one that does. After
+            `speech:` for a transcription, and then of all fields those that fail or slow down count.
         text: Exact answer, streamed word by word.
         deltas: Exact answer in exactly these pieces.
         tool_calls: Tools the answer calls, after its text if it has one.
@@ -118,6 +119,15 @@ class Script:
             if limit is None or times <= limit:
                 told |= each
         return behaviour_from_json(told)
+
+    def behaviour_for_speech(self, transcript: str) -> Behaviour:
+        """The first queued behaviour that is meant for speech: its `when` is `speech:` and words of the transcript."""
+        with self._lock:
+            for index, behaviour in enumerate(self._queue):
+                word, _, wanted = behaviour.when.partition(":")
+                if word == "speech" and wanted in transcript:
+                    return self._queue.pop(index)
+        return Behaviour()
 
     def _count(self, question: str) -> int:
         key = hash(question)

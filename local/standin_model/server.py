@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import override
 from urllib.parse import urlsplit
 
-from local.standin_model import chat, responses
+from local.standin_model import chat, responses, speech
 from local.standin_model.answers import compose, failure
 from local.standin_model.prompt import Prompt
 from local.standin_model.recording import RecordedRequest, Recorder
@@ -23,6 +23,7 @@ from local.standin_model.values import Answer, ApiError, Frame, Json, JsonObject
 
 MODEL = "stand-in"
 
+_TRANSCRIPTIONS = "/v1/audio/transcriptions"
 _LARGEST_BODY = 20 * 1024 * 1024
 _MOST_DRAINED = 4 * _LARGEST_BODY  # of a refused body, so that its sender comes to read the refusal
 _LOOK_SECONDS = 0.1  # how often a waiting answer looks whether its client is still there
@@ -146,6 +147,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.script.add(behaviours)
             self._send_whole({"queued": len(behaviours)})
             return
+        if path == _TRANSCRIPTIONS:
+            self._transcribe(raw, request)
+            return
         if path not in _APIS:
             raise _unknown("POST", path)
         body = _parsed(raw)
@@ -154,6 +158,18 @@ class _Handler(BaseHTTPRequestHandler):
         prompt = _APIS[path].read(body)
         self._recorder.understood(request, body, prompt.question)
         self._answer(_APIS[path], prompt, self.server.script.behaviour_for(prompt.question))
+
+    def _transcribe(self, raw: bytes, request: RecordedRequest) -> None:
+        asked = speech.read(self.headers.get("Content-Type", ""), raw)
+        self._recorder.understood(request, asked.body, asked.transcript)
+        behaviour = self.server.script.behaviour_for_speech(asked.transcript)
+        self._pause(behaviour)
+        if error := failure(behaviour):
+            raise error
+        if behaviour.hang_up:
+            self._break_off()
+        else:
+            self._send_whole(asked.answer())
 
     def _answer(self, api: _Api, prompt: Prompt, behaviour: Behaviour) -> None:
         error = failure(behaviour)

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agent import entries
+from agent.attachments import Attachments, HearingModel, Occasion, spent_on, tell_unread
 from agent.budget import check_budget
 from agent.history import Prompt, render_prompt
 from agent.language import detect_language
 from agent.people import People, Refusal
+from agent.pictures import SeeingModel
 from agent.records import ClaimRecords
-from agent.steps import Model
 from agent.stopping import StopCheck, TurnStoppedError
 from agent.task_run import TaskRun
 from agent.tools import Tool
@@ -49,7 +50,7 @@ class Collaborators:
 
     store: Store
     people: People
-    model: Model
+    model: HearingModel
     connect: Callable[[Installation], Outbound]
     open_tools: Callable[[Input], Mapping[str, Tool]]
     default_settings: Settings
@@ -120,6 +121,7 @@ class _Turn:
         self._outbound = outbound
         self._use = collaborators
         self._store = collaborators.store
+        self._model = SeeingModel(collaborators.model, self._store.files)
         self._text = entries.read_question(self._message, outbound.read_text(self._message))
         self._language: str | None = None
         self._shown: Reply | None = None
@@ -136,7 +138,7 @@ class _Turn:
     @property
     def is_new_conversation(self) -> bool:
         """Whether the message says nothing but that a new conversation begins."""
-        return self._text.strip().casefold() in _NEW_CONVERSATION
+        return not self._message.files and self._text.strip().casefold() in _NEW_CONVERSATION
 
     def start_afresh(self) -> None:
         """Begin a new conversation in the same place; its id follows from the message, so that twice is once."""
@@ -195,8 +197,11 @@ class _Turn:
         question_id = keys.message_id(conversation.id, self._ulid)
         history = self._store.history(claim, limit=input_.limits.history_messages, before=question_id)
         before = next((m.language for m in reversed(history) if m.role is Role.USER and m.language), None)
-        self._language = detect_language(self._text, previous=before)
-        question = entries.make_question(
+        attached = Attachments(self._store.files, self._use.model.transcribe).read(
+            Occasion(self._delivery, claim, question_id, input_, self._outbound, self._check_budget)
+        )
+        self._language = detect_language(attached.prose(self._text), previous=before)
+        written = entries.make_question(
             self._message,
             opening,
             conversation_id=conversation.id,
@@ -205,6 +210,8 @@ class _Turn:
             parent_id=history[-1].id if history else None,
             language=self._language,
         )
+        question = attached.complete(written)
+        self._language = question.language
         prompts = self._fill(input_)
         system = entries.make_system_message(
             opening,
@@ -256,7 +263,8 @@ class _Turn:
             self._task = entries.count_spent(task, *run.spent())
             raise
         now = self._use.clock()
-        reply = entries.make_reply(question, answered, outgoing_ids=shown.outgoing_ids, now=now)
+        notice = tell_unread(question, are_pictures_refused=self._model.is_refused)
+        reply = entries.make_reply(question, answered, outgoing_ids=shown.outgoing_ids, now=now, notice=notice)
         self._store.commit_reply(claim, reply, entries.complete_task(task, answered, now=now), now=now)
         self._stored_reply = reply
         self._measure(answered)
@@ -266,7 +274,7 @@ class _Turn:
         self, claim: Claim, question: Message, task: Task, input_: Input, prompt: Prompt, shown: Reply
     ) -> TaskRun:
         return TaskRun(
-            model=self._use.model,
+            model=self._model,
             tools=self._use.open_tools(input_),
             input_=input_,
             prompt=prompt.messages,
@@ -282,6 +290,7 @@ class _Turn:
             clock=self._use.clock,
             monotonic=self._use.monotonic,
             said=self._spoken_so_far,
+            spent_before=spent_on(question),
         )
 
     def _stop(self, claim: Claim, question: Message, task: Task, shown: Reply) -> Message:

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+from agent.attachments import safe_name
 from agent.prices import PRICE_VERSION
 from core.configuration import Input, Settings
 from core.events import MessageReceived
@@ -65,6 +66,7 @@ def make_input(settings: Settings) -> Input:
         fallback_model=settings.fallback_model,
         api_kind=settings.api_kind,
         temperature=settings.temperature,
+        transcription_model=settings.transcription_model,
         limits=settings.limits,
     )
 
@@ -84,9 +86,8 @@ def make_opening(message: MessageReceived, user: User, *, text: str, input_hash:
 
 
 def read_question(message: MessageReceived, text: str) -> str:
-    """The structured prompt: what was written, and what was attached and cannot be read."""
-    attached = [f"[Attached file that you cannot read: {file.name or 'unnamed'}]" for file in message.files]
-    return "\n".join([text, *attached] if text else attached) or _NO_TEXT
+    """What was written; where nothing was, what was attached, by name."""
+    return text or ", ".join(f"[{safe_name(file.name)}]" for file in message.files) or _NO_TEXT
 
 
 def make_system_message(opening: Opening, *, conversation_id: str, ulid: str, prompt: str, now: datetime) -> Message:
@@ -149,8 +150,15 @@ def make_task(question: Message, input_: Input, manifest: PromptManifest, *, now
     )
 
 
-def make_reply(question: Message, answered: Answered, *, outgoing_ids: tuple[str, ...], now: datetime) -> Message:
-    """The answer to `question`; its key follows the question's, so that there can be only one."""
+def make_reply(
+    question: Message,
+    answered: Answered,
+    *,
+    outgoing_ids: tuple[str, ...],
+    now: datetime,
+    notice: str | None = None,
+) -> Message:
+    """The answer to `question`, above a `notice` of our own; its key follows the question's: there is only one."""
     message_id = keys.message_id(question.llm_conversation_id, keys.reply_ulid(keys.ulid_of(question.id)))
     return Message(
         id=message_id,
@@ -163,7 +171,7 @@ def make_reply(question: Message, answered: Answered, *, outgoing_ids: tuple[str
         entity_id=question.entity_id,
         language=question.language,
         user_id=question.user_id,
-        content=(_answer_part(answered, message_id),),
+        content=(_answer_part(answered, message_id), *([_text_part(notice, message_id)] if notice else [])),
         outgoing_ids=outgoing_ids,
         finish_reason=answered.finish_reason,
         created_at=now,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.model_values import ModelMessage
+from agent.pictures import with_pictures
 from core.configuration import Input
 from core.models import Message, PromptManifest, Role
 
@@ -32,6 +33,7 @@ def render_prompt(input_: Input, input_hash: str, history: Sequence[Message], qu
         *(ModelMessage(role=message.role, text=message.text) for message in window),
         ModelMessage(role=Role.USER, text=question.text),
     )
+    messages = with_pictures(messages, window, question, input_.limits)
     manifest = PromptManifest(
         template=_TEMPLATE,
         input=input_hash,
@@ -57,5 +59,5 @@ def _window(history: Sequence[Message], budget: int) -> list[Message]:
 
 
 def _hash(messages: Sequence[ModelMessage]) -> str:
-    plain = [[message.role, message.text] for message in messages]
+    plain = [[message.role, message.text, *(image.url for image in message.images)] for message in messages]
     return hashlib.sha256(json.dumps(plain, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()

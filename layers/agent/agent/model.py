@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from agent.model_errors import ModelFault, ModelTimeoutError, read_retry_after
 from agent.model_json import JsonObject
 from agent.model_requests import Dialect
+from agent.model_speech import Recording, Transcript, read_transcript
 from agent.model_stream import read_answer
 from agent.model_values import Finished, ModelEvents, ModelRequest
 from core.errors import PermanentError, RetryableError
@@ -30,6 +31,8 @@ _KEEP_ALIVE_SECONDS = 50.0  # under the 60 s after which load balancers commonly
 _DRAIN_SECONDS = 0.25  # for the last bytes after the answer, so that the connection can serve the next turn
 _QUICK_RETRY_SECONDS = 2.0  # a longer wait is the queue's business: here it would hold up a Lambda
 _JITTER_SECONDS = (0.1, 0.5)
+_TRANSCRIPT_BYTES = 1024 * 1024
+_TRANSCRIPTIONS = "/audio/transcriptions"
 _PATHS = {ApiKind.RESPONSES: "/responses", ApiKind.CHAT: "/chat/completions"}
 
 
@@ -100,6 +103,26 @@ class OpenAIModel:
         time.sleep(wait)
         yield from self._attempt(request, deadline)
 
+    def transcribe(self, recording: Recording, *, seconds: float) -> Transcript:
+        """What is said in a recording; asked once. Raises as `stream` does.
+
+        Args:
+            recording: What to write down.
+            seconds: Time limit of everything.
+        """
+        deadline = time.monotonic() + seconds
+        body: JsonObject = {"model": recording.model, "response_format": "json"}
+        answer = self._post(_TRANSCRIPTIONS, body, deadline, file=recording.form)
+        if isinstance(answer, ModelFault):
+            raise answer.as_error()
+        with closing(answer), _cut_off(answer, deadline - time.monotonic()):
+            read = bytearray()
+            for chunk in _read_chunks(answer, deadline):
+                read += chunk
+                if len(read) > _TRANSCRIPT_BYTES:
+                    raise PermanentError("model-flood", "the model API's transcript is too long")
+        return read_transcript(bytes(read))
+
     def _attempt(self, request: ModelRequest, deadline: float) -> ModelEvents:
         response = self._open(request, deadline)
         if isinstance(response, Finished):
@@ -128,7 +151,9 @@ class OpenAIModel:
             if parameter is None or parameter not in body or not self._dialect.leave_out(parameter, request.model):
                 raise answer.as_error()
 
-    def _post(self, path: str, body: JsonObject, deadline: float) -> "httpx2.Response | ModelFault":
+    def _post(
+        self, path: str, body: JsonObject, deadline: float, *, file: tuple[str, bytes, str] | None = None
+    ) -> "httpx2.Response | ModelFault":
         import httpx2
         import openai
 
@@ -137,14 +162,17 @@ class OpenAIModel:
         if left <= 0:
             raise ModelTimeoutError("no time is left to ask the model")
         connect, read = min(_CONNECT_SECONDS, left), min(self._read_seconds, left)
+        # The first header is how the package's own `with_streaming_response` asks for an unread answer.
+        headers = {"X-Stainless-Raw-Response": "stream"}
+        headers |= {"Content-Type": "multipart/form-data"} if file else {"Accept": "text/event-stream"}
         try:
             return client.post(
                 path,
                 cast_to=httpx2.Response,
                 body=body,
+                files={"file": file} if file else None,
                 options={
-                    # The first header is how the package's own `with_streaming_response` asks for an unread answer.
-                    "headers": {"X-Stainless-Raw-Response": "stream", "Accept": "text/event-stream"},
+                    "headers": headers,
                     "timeout": httpx2.Timeout(connect=connect, read=read, write=read, pool=connect),
                 },
             )

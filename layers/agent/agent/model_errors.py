@@ -28,7 +28,29 @@ _QUOTA_CODES = frozenset(
 )
 _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})  # the second is llama.cpp's
 _FILTER_CODES = frozenset(
-    {"content_filter", "content_policy_violation", "bio_policy", "cyber_policy", "misalignment_policy_violation"}
+    {
+        "content_filter",
+        "content_policy_violation",
+        "image_content_policy_violation",
+        "bio_policy",
+        "cyber_policy",
+        "misalignment_policy_violation",
+    }
+)
+_IMAGE_CODES = frozenset(
+    {
+        "empty_image_file",
+        "image_file_too_large",
+        "image_parse_error",
+        "image_too_large",
+        "image_too_small",
+        "invalid_base64_image",
+        "invalid_image",
+        "invalid_image_format",
+        "invalid_image_mode",
+        "invalid_image_url",
+        "unsupported_image_media_type",
+    }
 )
 _RATE_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "slow_down"})
 _SERVER_CODES = frozenset({"server_error", "server_is_overloaded", "service_unavailable_error", "internal_error"})
@@ -91,6 +113,8 @@ class ModelFault:
             code, message = "model-unauthorized", "the model API refuses the key: check the key's secret and its rights"
         elif words & _CONTEXT_CODES or self.status == 413:
             code, message = "context-too-long", "the prompt is longer than the model takes"
+        elif words & _IMAGE_CODES:
+            code, message = "images-refused", "the model API refuses a picture"
         elif self.status == 404 or self.code == "model_not_found":
             code, message = (
                 "model-unknown",

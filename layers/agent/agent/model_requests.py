@@ -24,7 +24,7 @@ import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from agent.model_json import JsonObject
+from agent.model_json import Json, JsonObject
 from agent.model_schemas import is_strict
 from agent.model_values import ModelMessage, ModelRequest, ModelTool
 from agent.tools import ToolCall
@@ -110,7 +110,7 @@ def _response_items(message: ModelMessage) -> Iterator[JsonObject]:
         yield {"type": "function_call_output", "call_id": message.call_id, "output": message.text}
         return
     if message.text or not message.calls:
-        yield {"role": message.role.value, "content": message.text}
+        yield {"role": message.role.value, "content": _response_content(message)}
     for call in message.calls:
         yield {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": _arguments(call)}
 
@@ -118,13 +118,27 @@ def _response_items(message: ModelMessage) -> Iterator[JsonObject]:
 def _chat_message(message: ModelMessage) -> JsonObject:
     if message.call_id is not None:
         return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
-    written: JsonObject = {"role": message.role.value, "content": message.text}
+    written: JsonObject = {"role": message.role.value, "content": _chat_content(message)}
     if message.calls:
         written["tool_calls"] = [
             {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call)}}
             for call in message.calls
         ]
     return written
+
+
+def _response_content(message: ModelMessage) -> Json:
+    if not message.images:
+        return message.text
+    images: list[Json] = [{"type": "input_image", "image_url": image.data_url} for image in message.images]
+    return [{"type": "input_text", "text": message.text}, *images]
+
+
+def _chat_content(message: ModelMessage) -> Json:
+    if not message.images:
+        return message.text
+    images: list[Json] = [{"type": "image_url", "image_url": {"url": image.data_url}} for image in message.images]
+    return [{"type": "text", "text": message.text}, *images]
 
 
 def _chat_function(tool: ModelTool) -> JsonObject:

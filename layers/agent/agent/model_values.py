@@ -4,11 +4,30 @@ Import these wherever a turn is made; only `agent.model` knows the model's API.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agent.tools import ToolCall
 from core.models import ApiKind, Role, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelImage:
+    """A picture of the prompt.
+
+    Attributes:
+        url: Where it is kept.
+        encoded: Its bytes in Base64, once they are read: they are in memory for the call alone.
+    """
+
+    url: str
+    media_type: str
+    encoded: str = field(default="", repr=False)
+
+    @property
+    def data_url(self) -> str:
+        """The picture as it is sent: within the request, so that nobody else has to reach it."""
+        return f"data:{self.media_type};base64,{self.encoded}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +39,14 @@ class ModelMessage:
         text: What is said; with `calls` it may be empty.
         calls: Of the assistant: the tools it asked for.
         call_id: Of a tool's result: the call that it answers; `text` is the result and `role` is SYSTEM.
+        images: Of a person: the pictures shown with it.
     """
 
     role: Role
     text: str
     calls: tuple[ToolCall, ...] = ()
     call_id: str | None = None
+    images: tuple[ModelImage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

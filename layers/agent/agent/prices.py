@@ -20,6 +20,7 @@ PRICE_VERSION = "openai-2026-11-22"  # change it with every change of the table
 _LONG_PROMPT_TOKENS = 272_000  # above this, some models charge the whole call at another rate
 _LONG_INPUT_FACTOR = Decimal(2)
 _LONG_OUTPUT_FACTOR = Decimal("1.5")
+_SMALLEST = Decimal("0.00000001")
 _MILLION = Decimal(1_000_000)
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
@@ -69,10 +70,24 @@ _PRICES = {
     "o3": _price("2", "0.50", "8"),
     "o3-mini": _price("1.10", "0.55", "4.40"),
     "o4-mini": _price("1.10", "0.275", "4.40"),
+    "gpt-4o-transcribe": _price("2.50", None, "10"),
+    "gpt-4o-mini-transcribe": _price("1.25", None, "5"),
     "gpt-4-turbo": _price("10", None, "30"),
     "gpt-4": _price("30", None, "60"),
     "gpt-3.5-turbo": _price("0.50", None, "1.50"),
 }
+
+
+_SECOND_PRICES = {
+    "gpt-transcribe": Decimal("0.0045") / 60,
+    "whisper-1": Decimal("0.006") / 60,
+}
+
+
+def cost_of_seconds(model: str, seconds: float) -> Decimal | None:
+    """US dollars for a recording that is billed by its length; None where the model's price is not known."""
+    price = _SECOND_PRICES.get(model)
+    return None if price is None else (price * Decimal(str(seconds))).quantize(_SMALLEST)
 
 
 def cost_of(model: str, usage: Usage) -> tuple[Decimal, str] | None:

@@ -30,6 +30,7 @@ class TaskRun:
         show: Shows a piece of the answer; an answer that has to fit a schema is not shown before it does.
         check: Called between pieces and tools; what it raises ends the task.
         said: What was said so far, also when the task ends in an error.
+        spent_before: What reading the question took, in tokens and in US dollars; counted with the task's own.
     """
 
     model: Model
@@ -48,6 +49,7 @@ class TaskRun:
     clock: Callable[[], datetime]
     monotonic: Callable[[], float]
     said: list[str] = field(default_factory=list)
+    spent_before: tuple[Usage | None, Decimal | None] = (None, None)
     steps: Steps | None = field(default=None, init=False)
 
     def run(self, recorded: Sequence[ToolUsage]) -> Answered:
@@ -100,6 +102,7 @@ class TaskRun:
             output_schema=input_.output_configuration,
         )
         is_shaped = input_.output_configuration is not None
+        usage, cost = self.spent_before
         return Steps(
             model=self.model,
             request=request,
@@ -122,6 +125,9 @@ class TaskRun:
             monotonic=self.monotonic,
             fallback_model=input_.fallback_model,
             said=[] if is_shaped else self.said,
+            usage=usage,
+            cost=cost or Decimal(0),
+            is_priced=usage is None or cost is not None,
         )
 
     def _repair(self, steps: Steps, ended: Ended, misfit: Misfit) -> Ended:

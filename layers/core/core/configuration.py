@@ -8,11 +8,14 @@ from pydantic.alias_generators import to_camel
 
 from core.models import ApiKind, Time, ToolType, Value
 
+DEFAULT_TRANSCRIPTION_MODEL = "gpt-transcribe"
+
 
 class Limits(Value):
     """What one turn may take, and what people and the company may take together. None: no limit.
 
     Money is in US dollars. A daily limit counts one person's UTC day, a monthly limit the company's UTC month.
+    Bytes and seconds of files are counted together: of a prompt's pictures, of a message's texts or recordings.
     """
 
     max_output_tokens: int = Field(default=4096, ge=16, le=200_000)
@@ -20,6 +23,13 @@ class Limits(Value):
     history_characters: int = Field(default=48_000, ge=1_000, le=2_000_000)
     max_steps: int = Field(default=8, ge=1, le=50)  # model calls of one turn
     max_seconds: int = Field(default=240, ge=5, le=840)
+    max_files: int = Field(default=10, ge=0, le=20)  # of a message; what comes after them is named
+    max_images: int = Field(default=6, ge=0, le=20)  # of a message; 0 for a model that takes none
+    max_image_bytes: int = Field(default=8_000_000, ge=1, le=20_000_000)
+    history_images: int = Field(default=2, ge=0, le=20)  # of earlier messages, shown again
+    max_text_file_bytes: int = Field(default=64_000, ge=1, le=1_000_000)
+    max_audio_bytes: int = Field(default=10_000_000, ge=1, le=25_000_000)
+    max_audio_seconds: int = Field(default=900, ge=1, le=7_200)
     max_turn_tokens: int | None = Field(default=None, ge=1)
     max_turn_cost: Decimal | None = Field(default=None, gt=0)
     max_user_day_messages: int | None = Field(default=None, ge=1)
@@ -121,6 +131,7 @@ class Settings(Value):
     fallback_model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     api_kind: ApiKind
     temperature: float | None = Field(default=None, ge=0, le=2)
+    transcription_model: Annotated[str, StringConstraints(max_length=200)] | None = DEFAULT_TRANSCRIPTION_MODEL
     prompt: Annotated[str, StringConstraints(max_length=60_000)]
     tools: Annotated[tuple[ToolDefinition, ...], Field(max_length=32)] = ()
     output_configuration: dict[str, Any] | None = None  # a JSON Schema, where the answer has a fixed shape
@@ -141,4 +152,5 @@ class Input(Value):
     fallback_model: str | None = None
     api_kind: ApiKind
     temperature: float | None = None
+    transcription_model: str | None = None  # None: recordings are not listened to
     limits: Limits = Limits()

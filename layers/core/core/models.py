@@ -279,8 +279,10 @@ class Message(Value):
 
     @property
     def text(self) -> str:
-        """What is read of this message: its text and JSON parts, joined."""
-        return "\n".join(filter(None, map(_read_part, self.content)))
+        """What is read of this message: its text and JSON parts, joined. A question's JSON is our note on its files."""
+        is_question = self.role is Role.USER
+        read = (part for part in self.content if not (is_question and part.type is ContentType.JSON))
+        return "\n".join(filter(None, map(_read_part, read)))
 
 
 class Task(Value):

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
+from botocore.client import BaseClient
 from pynamodb.connection.base import Connection
 
 from agent.model import OpenAIModel
+from agent.model_speech import Recording, Transcript
 from agent.model_values import ModelEvent, ModelRequest
 from core.http import Http
 from core.outside import OutsideHttp
@@ -33,10 +35,10 @@ class Border:
 
 
 def watch_border(monkeypatch: pytest.MonkeyPatch) -> Border:
-    """A border around the table, the platform, the tools and the model."""
+    """A border around the table, the bucket, the platform, the tools and the model."""
     border = Border()
     to_table, to_platform, to_model = Connection._make_api_call, Http.request, OpenAIModel.stream
-    to_tools = OutsideHttp.request
+    to_tools, to_aws, to_ear = OutsideHttp.request, vars(BaseClient)["_make_api_call"], OpenAIModel.transcribe
 
     def table(self: Connection, *args: object, **kwargs: object) -> object:
         return border.cross(lambda: to_table(self, *args, **kwargs))  # type: ignore[arg-type]
@@ -51,6 +53,15 @@ def watch_border(monkeypatch: pytest.MonkeyPatch) -> Border:
         for event in to_model(self, request, seconds=seconds):
             yield border.cross(lambda event=event: event)  # type: ignore[misc]
 
+    def bucket(self: BaseClient, *args: object) -> object:
+        is_bucket = self.meta.service_model.service_name == "s3"
+        return border.cross(lambda: to_aws(self, *args)) if is_bucket else to_aws(self, *args)
+
+    def ear(self: OpenAIModel, recording: Recording, *, seconds: float) -> Transcript:
+        return border.cross(lambda: to_ear(self, recording, seconds=seconds))
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", bucket)
+    monkeypatch.setattr(OpenAIModel, "transcribe", ear)
     monkeypatch.setattr(Connection, "_make_api_call", table)
     monkeypatch.setattr(Http, "request", platform)
     monkeypatch.setattr(OutsideHttp, "request", tools)

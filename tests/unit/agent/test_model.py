@@ -149,6 +149,7 @@ def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(standin: Stand
         (403, None, PermanentError, "model-unauthorized"),
         (404, "model_not_found", PermanentError, "model-unknown"),
         (400, "context_length_exceeded", PermanentError, "context-too-long"),
+        (400, "invalid_image_format", PermanentError, "images-refused"),
         (413, None, PermanentError, "context-too-long"),
         (400, "invalid_value", PermanentError, "model-request"),
         (422, None, PermanentError, "model-request"),

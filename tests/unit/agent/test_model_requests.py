@@ -8,7 +8,7 @@ import pytest
 
 from agent.model import OpenAIModel
 from agent.model_requests import Dialect
-from agent.model_values import ModelMessage, ModelRequest, ModelTool
+from agent.model_values import ModelImage, ModelMessage, ModelRequest, ModelTool
 from agent.tools import ToolCall
 from core.errors import PermanentError
 from core.models import ApiKind, Role
@@ -71,6 +71,19 @@ def test_a_schema_for_the_answer_is_sent_in_the_form_of_each_api(schema: dict[st
     assert responses["text"] == {"format": {"type": "json_schema", **named}}
     chat = Dialect(OPENAI).write(replace(ask(ApiKind.CHAT), output_schema=schema))
     assert chat["response_format"] == {"type": "json_schema", "json_schema": named}
+
+
+def test_pictures_are_sent_in_the_form_of_each_api() -> None:
+    image = ModelImage(url="s3://ours/x", media_type="image/png", encoded="iVBORw0K")
+    seeing = (ModelMessage(Role.USER, "What is this?", images=(image,)),)
+    url = "data:image/png;base64,iVBORw0K"
+    responses = Dialect(OPENAI).write(replace(ask(ApiKind.RESPONSES), messages=seeing))
+    parts = [{"type": "input_text", "text": "What is this?"}, {"type": "input_image", "image_url": url}]
+    assert responses["input"] == [{"role": "user", "content": parts}]
+    chat = Dialect(OPENAI).write(replace(ask(ApiKind.CHAT), messages=seeing))
+    pieces = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
+    assert chat["messages"] == [{"role": "user", "content": pieces}]
+    assert "iVBORw0K" not in repr(seeing)
 
 
 def test_calls_and_their_results_are_sent_back_in_the_form_of_each_api() -> None:

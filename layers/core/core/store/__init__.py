@@ -5,6 +5,7 @@
 
 from core.store.claims import Claim, ClaimLostError, ConversationBusyError, Opening
 from core.store.directory import Directory
+from core.store.files import Files
 from core.store.store import Store
 
-__all__ = ["Claim", "ClaimLostError", "ConversationBusyError", "Directory", "Opening", "Store"]
+__all__ = ["Claim", "ClaimLostError", "ConversationBusyError", "Directory", "Files", "Opening", "Store"]

@@ -1,4 +1,4 @@
-"""Texts that are too big for the table, in S3: gzip, under a name that their content decides."""
+"""What is too big for the table, in S3: texts as gzip, named by their content, and files as they are."""
 
 import gzip
 import hashlib
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 type Place = tuple[str, ...]  # the steps from the company to the item: each is a folder
 
 _LONGEST_INLINE = 8 * 1024  # bytes of UTF-8; a longer text costs more in write units than in S3
+_ROOT = "overflow/"
+# Who may not list a bucket is refused what is not in it.
+_MISSING = frozenset({"NoSuchKey", "AccessDenied", "404", "403"})
 _TAG = "textDays"
 _DELETE_LIMIT = 1000  # keys in one DeleteObjects
 
@@ -37,7 +40,7 @@ class Pointer(Value):
 
 
 class Overflow:
-    """The bucket's part under `overflow/`. Safe to share between threads.
+    """The bucket's part under `overflow/`: a folder per company, conversation and item. Safe to share between threads.
 
     Objects are written before the item that points to them, so an item never points at nothing; the object of an item
     that was then not written is overwritten by the next try, which has the same name for the same text. One whose item
@@ -78,17 +81,45 @@ class Overflow:
         sha256 = hashlib.sha256(plain).hexdigest()
         key = f"{_folder(place)}{attribute}.{sha256[:16]}.gz"
         body = gzip.compress(plain, mtime=0)
-        put = partial(
-            self._s3().put_object, Bucket=self._bucket_name, Key=key, Body=body, ContentType="application/gzip"
-        )
+        self._put(key, body, "application/gzip", expiry)
+        return Pointer(key=key, sha256=sha256, bytes=len(plain))
+
+    def _put(self, key: str, body: bytes, media_type: str, expiry: Expiry | None) -> None:
+        put = partial(self._s3().put_object, Bucket=self._bucket_name, Key=key, Body=body, ContentType=media_type)
         try:
             if expiry:
                 put(Tagging=f"{_TAG}={expiry.text_days}")
             else:
                 put()
         except (ClientError, BotoCoreError) as exc:
-            raise RetryableError("overflow-unavailable", "a long text could not be stored") from exc
-        return Pointer(key=key, sha256=sha256, bytes=len(plain))
+            raise RetryableError("overflow-unavailable", "an object could not be stored") from exc
+
+    def keep_file(self, place: Place, name: str, data: bytes, media_type: str, expiry: Expiry | None = None) -> str:
+        """Store a file beside the texts of an item, in the place of one with the same name; its `s3://` address."""
+        key = _folder(place) + name
+        self._put(key, data, media_type, expiry)
+        return f"s3://{self._bucket_name}/{key}"
+
+    def find_file(self, place: Place, name: str) -> tuple[bytes, str] | None:
+        """A file and its media type; None where there is none."""
+        return self._find_object(_folder(place) + name)
+
+    def read_file(self, url: str) -> bytes | None:
+        """The file at an `s3://` address; None where it is gone, or not ours."""
+        key = url.removeprefix(f"s3://{self._bucket_name}/")
+        found = self._find_object(key) if key != url and key.startswith(_ROOT) else None
+        return found and found[0]
+
+    def _find_object(self, key: str) -> tuple[bytes, str] | None:
+        try:
+            found = self._s3().get_object(Bucket=self._bucket_name, Key=key)
+            return found["Body"].read(), found["ContentType"]
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] in _MISSING:
+                return None
+            raise RetryableError("overflow-unavailable", "a file could not be read") from exc
+        except BotoCoreError as exc:
+            raise RetryableError("overflow-unavailable", "a file could not be read") from exc
 
     def pack(self, place: Place, texts: Mapping[str, str | None], expiry: Expiry | None = None) -> dict[str, Any]:
         """An item's texts as its attributes: each whole where it is small, else in S3, which `overflow` then notes.
@@ -188,4 +219,4 @@ def mend(text: str | None) -> str | None:
 
 
 def _folder(place: Place) -> str:
-    return "/".join(["overflow", *(quote(part, safe="") for part in place), ""])
+    return _ROOT + "".join(f"{quote(part, safe='')}/" for part in place)

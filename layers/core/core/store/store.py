@@ -20,6 +20,7 @@ from core.store.counters import Counters, count_turn
 from core.store.directory import Directory
 from core.store.expiry import expiry_after, read_clock
 from core.store.faults import ConditionFailedError
+from core.store.files import Files
 from core.store.imports import Imports
 from core.store.inputs import Inputs
 from core.store.interruptions import Interruptions
@@ -42,10 +43,11 @@ class Store:
 
     Attributes:
         directory: Companies, users, identities, installations and settings.
+        files: Pictures and transcripts of what people attached.
         interruptions: What is said to a turn from outside while it runs.
         imports: Files that become clean data.
         templates: What imports are made into, and where they are handed to.
-        privacy: What ops do with what people said: export, delete, forget, keep for a time.
+        privacy: What ops do with what people said.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Store:
         self.imports = Imports(self._table, overflow)
         self.templates = Templates(self._table, overflow)
         self.interruptions = Interruptions(self._table)
+        self.files = Files(overflow, self._messages)
         self.privacy = Privacy(self._table, overflow, self.directory, clock=clock)
 
     # Conversations
@@ -132,15 +135,9 @@ class Store:
             ConversationBusyError: Another turn's lease is not over. A later delivery of the same task does not wait: it
                 takes the conversation over, and the earlier processor is refused from then on.
         """
-        expiry = expiry_after(retention_days, now)
+        expiry, ulid = expiry_after(retention_days, now), keys.ulid_of(task_id)
         wanted = conversations.claim(
-            company_id,
-            conversation_id,
-            opening,
-            task_ulid=keys.ulid_of(task_id),
-            until=now + lease,
-            expiry=expiry,
-            now=now,
+            company_id, conversation_id, opening, task_ulid=ulid, until=now + lease, expiry=expiry, now=now
         )
         try:
             item = self._table.change(ConversationItem, wanted.key, wanted.actions, wanted.condition)
@@ -148,9 +145,8 @@ class Store:
             standing = exc.find(ConversationItem)
             rest = standing.lease_until - now if standing and standing.lease_until else lease
             raise ConversationBusyError(rest) from exc
-        conversation = conversations.unpack_conversation(item)
-        token = conversation.fencing_token
-        return Claim(conversation=conversation, fencing_token=token, task_id=task_id, expiry=expiry)
+        taken = conversations.unpack_conversation(item)
+        return Claim(conversation=taken, fencing_token=taken.fencing_token, task_id=task_id, expiry=expiry)
 
     def renew_claim(self, claim: Claim, *, lease: timedelta, now: datetime) -> None:
         """Hold the conversation for another `lease` from `now`.
@@ -178,8 +174,7 @@ class Store:
             raise ClaimLostError from exc
 
     def _held(self, claim: Claim, actions: Sequence[Action], *also: ConversationStatus) -> Change:
-        conversation = claim.conversation
-        key = keys.conversation_key(conversation.user_company_id, conversation.id)
+        key = keys.conversation_key(claim.conversation.user_company_id, claim.conversation.id)
         return Change(key, actions, conversations.is_held(claim.fencing_token, *also))
 
     # One turn
@@ -314,8 +309,8 @@ class Store:
         """
         company_id = claim.conversation.user_company_id
         failed = [*conversations.end(ConversationStatus.FAILED, now), *conversations.count(task, messages=1)]
-        writes: list[Put | Change | Delete] = [self._tasks.fail(company_id, task, now, claim.expiry)]
-        writes.append(self._held(claim, failed))
+        recorded = self._tasks.fail(company_id, task, now, claim.expiry)
+        writes: list[Put | Change | Delete] = [recorded, self._held(claim, failed)]
         if task.total_tokens:  # what was spent counts, though there is no answer to show for it
             conversation = claim.conversation
             writes += count_turn(company_id, conversation.id, conversation.user_id, task, now, messages=0)
