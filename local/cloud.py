@@ -159,7 +159,7 @@ class Cloud:
     def _start_outside(self) -> _Outside:
         options = self._options
         model_base_url = options.openai_base_url or "https://api.openai.com/v1"
-        openai_model = options.openai_model or "gpt-5-mini"
+        openai_model = options.openai_model or "gpt-6.1-terra"
         if options.needs_standin_model:
             with _step("stand-in model"):
                 model_base_url = f"{self._start_python('standin_model', self._port + 1, health='/v1/models')}/v1"

@@ -80,7 +80,7 @@ def starting_document() -> Document:
         company_id="-",
         version=1,
         name="Default",
-        model="gpt-5-mini",
+        model="gpt-6.1-terra",
         api_kind=ApiKind.RESPONSES,
         prompt=_DEFAULT_PROMPT.read_text(encoding="utf-8"),
         created_at=datetime.fromtimestamp(0, UTC),

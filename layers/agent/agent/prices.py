@@ -57,6 +57,7 @@ _PRICES = {
     "gpt-5.2": _price("1.75", "0.175", "14"),
     "gpt-5.2-pro": _price("21", None, "168"),
     "gpt-5.1": _price("1.25", "0.125", "10"),
+    # gpt-5, -pro, -mini and -nano shut down on 2026-12-11; what they answered keeps its price.
     "gpt-5": _price("1.25", "0.125", "10"),
     "gpt-5-pro": _price("15", None, "120"),
     "gpt-5-mini": _price("0.25", "0.025", "2"),
