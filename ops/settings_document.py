@@ -21,7 +21,7 @@ type Document = dict[str, Any]  # JSON
 
 _AS_STORED = "as-stored"  # stands for an OpenAPI document that the version before has under the same tool
 _GIVEN_BY_US = frozenset({"id", "companyId", "version", "createdAt"})
-_TOOL_TYPES = frozenset({"ACTION_FLOW", "TPA", "MCP", "OBTAIN_MORE_INFORMATION"})
+_TOOL_TYPES = ("ACTION_FLOW", "TPA", "MCP", "AI", "OBTAIN_MORE_INFORMATION/")  # how pydantic's names of them begin
 _DEFAULT_PROMPT = PROJECT / "layers" / "agent" / "agent" / "prompts" / "default.md"
 _WRONG = "settings-invalid"
 
@@ -186,7 +186,7 @@ def _explain(given: object, message: str) -> str:
 
 
 def _name_place(place: Sequence[int | str]) -> str:
-    steps = [step for step in place if step not in _TOOL_TYPES]  # pydantic names the type that it tried, too
+    steps = [step for step in place if not str(step).startswith(_TOOL_TYPES)]  # the type that was tried is in it, too
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
 
 

@@ -10,13 +10,14 @@ from core.events import SignalReceived
 from core.http import Http
 from core.kept import Kept
 from core.platforms import connect
-from core.queues import PartialItemFailureResponse, Queue, consume
-from core.settings import Secrets, SignalSettings, create_sqs_client
+from core.queues import PartialItemFailureResponse, Queue, consume, publish
+from core.settings import Secrets, SignalSettings, create_sqs_client, read_trace_header
 from core.signals import handle_signal
 from core.store import Store
 from core.telemetry import logger
 
 settings = SignalSettings.from_env()
+sqs = create_sqs_client()
 
 # Built once per cold start; every collaborator of the use case is named here and nowhere else.
 handle_signals = partial(
@@ -28,9 +29,10 @@ handle_signals = partial(
         connect=partial(
             connect, read_secret=Secrets().read, options=settings.platform_options, http=Http(), kept=Kept()
         ),
+        resume=partial(publish, queue=Queue(sqs, settings.messages_queue_url), trace_header=read_trace_header),
         clock=partial(datetime.now, UTC),
     ),
-    queue=Queue(create_sqs_client(), settings.signals_queue_url, settings.max_receive_count),
+    queue=Queue(sqs, settings.signals_queue_url, settings.max_receive_count),
 )
 
 

@@ -6,57 +6,39 @@ answer is delivered again and never bought a second time, a platform message tha
 """
 
 import hashlib
-import time
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
-from agent import entries
-from agent.attachments import Attachments, HearingModel, Occasion, spent_on, tell_unread
+from agent import entries, parking
+from agent.attachments import Attachments, Occasion, spent_on, tell_unread
 from agent.budget import check_budget
+from agent.collaborators import Collaborators
 from agent.history import Prompt, render_prompt
 from agent.language import detect_language
-from agent.people import People, Refusal
+from agent.parking import Parking, TurnParkedError, find_place
+from agent.people import Refusal
 from agent.pictures import SeeingModel
 from agent.records import ClaimRecords
+from agent.resuming import resume
+from agent.snapshots import Snapshot
 from agent.stopping import StopCheck, TurnStoppedError
 from agent.task_run import TaskRun
-from agent.tools import Tool
-from core.configuration import Input, Limits, Settings
+from agent.tools.sub_agent import SubAgents
+from core.configuration import Input, Limits
 from core.errors import PermanentError, ServiceError
 from core.events import MessageReceived
-from core.models import Company, ConversationStatus, Installation, Message, Role, Task, User
+from core.models import Company, ConversationStatus, Message, Role, Task, User
 from core.platforms import Outbound, Reply, reply_to
 from core.queues import Delivery
-from core.store import Claim, ClaimLostError, Opening, Store, keys
+from core.store import Claim, ClaimLostError, Opening, keys
 from core.telemetry import logger, metrics
 from core.texts import explain_failure, say, speak
 
+__all__ = ["Collaborators", "answer"]
+
 _LEASE_MARGIN = timedelta(seconds=5)  # a lease outlives its invocation by this
 _NEW_CONVERSATION = frozenset({"/new", "new conversation"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collaborators:
-    """What a turn works with; built once per cold start.
-
-    Attributes:
-        connect: Binds the platform adapter to an installation.
-        open_tools: Makes the tools that a conversation's input names.
-        default_settings: The AI configuration of a company that has none of its own.
-        new_id: Makes an opaque id that starts with the given word.
-    """
-
-    store: Store
-    people: People
-    model: HearingModel
-    connect: Callable[[Installation], Outbound]
-    open_tools: Callable[[Input], Mapping[str, Tool]]
-    default_settings: Settings
-    clock: Callable[[], datetime]
-    monotonic: Callable[[], float] = time.monotonic
-    new_id: Callable[[str], str] = keys.new_id
 
 
 def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators) -> None:
@@ -75,11 +57,9 @@ def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators)
         return
     outbound = collaborators.connect(installation)
     company = collaborators.people.find_company(installation.company_id)
-    conversation_id = collaborators.store.find_conversation_id(
-        installation.company_id, message.address, retention_days=company.retention_days if company else None
-    )
-    if conversation_id is None and not message.is_addressed:
-        _end(message, "not-addressed")
+    conversation_id = find_place(collaborators.store, installation.company_id, company, message)
+    if conversation_id is None and (message.resumed or not message.is_addressed):
+        _end(message, "no-conversation" if message.resumed else "not-addressed")
         return
     person = collaborators.people.validate(message, installation, outbound)
     if isinstance(person, Refusal):
@@ -132,7 +112,8 @@ class _Turn:
         message = self._message
         self._ulid = keys.question_ulid(message.address, message.external_message_id, message.sent_at)
 
-        self._company_name = company.name if company else company_id
+        name = company.name if company else company_id
+        self._fill = partial(entries.fill_prompts, company=name, person=user.name)
         self._retention_days = company.retention_days if company else None
 
     @property
@@ -150,17 +131,18 @@ class _Turn:
         self._outbound.open_reply(target, posted=lambda _: None).finish(notice)
         _end(self._message, "new-conversation")
 
-    def run(self, conversation_id: str | None) -> None:
+    def _make_opening(self) -> Opening:
         settings = self._use.people.find_settings(self._company_id, self._use.default_settings)
-        current = entries.make_input(settings)
-        current_hash = self._store.save_input(self._company_id, current)
-        opening = entries.make_opening(
-            self._message,
-            self._user,
-            text=self._text,
-            input_hash=current_hash,
-            session_id=self._use.new_id("ses"),
+        save = partial(self._store.save_input, self._company_id)
+        find = partial(self._use.people.find_sub_settings, self._company_id)
+        current_hash = save(Snapshot(find=find, save=save).take(settings))
+        session_id = self._use.new_id("ses")
+        return entries.make_opening(
+            self._message, self._user, text=self._text, input_hash=current_hash, session_id=session_id
         )
+
+    def run(self, conversation_id: str | None) -> None:
+        opening = self._make_opening()
         if conversation_id is None:
             conversation_id = self._store.open_conversation(
                 self._company_id,
@@ -178,7 +160,7 @@ class _Turn:
             retention_days=self._retention_days,
         )
         try:
-            reply, shown = self._answer(claim, opening)
+            answered = self._answer(claim, opening)
         except ClaimLostError:
             raise
         except PermanentError as exc:
@@ -188,10 +170,16 @@ class _Turn:
             with suppress(ServiceError):  # the next delivery waits for the lease instead
                 self._store.release_claim(claim, status=ConversationStatus.IN_PROGRESS, now=self._use.clock())
             raise
-        self._deliver(reply, shown)
+        if answered:
+            self._deliver(*answered)
+        else:
+            _end(self._message, "parked")
 
-    def _answer(self, claim: Claim, opening: Opening) -> tuple[Message, Reply]:
-        """The stored reply, and where it is shown; committed by this delivery or by an earlier one."""
+    def _answer(self, claim: Claim, opening: Opening) -> tuple[Message, Reply] | None:
+        """The stored reply, and where it is shown; committed by this delivery or by an earlier one.
+
+        None where a person has to decide something first.
+        """
         conversation = claim.conversation
         input_ = self._store.get_input(self._company_id, conversation.input)
         question_id = keys.message_id(conversation.id, self._ulid)
@@ -240,42 +228,60 @@ class _Turn:
         answered_ids: frozenset[str],
         *,
         is_redelivery: bool,
-    ) -> tuple[Message, Reply]:
-        prompt = render_prompt(input_, claim.conversation.input, history, question)
+    ) -> tuple[Message, Reply] | None:
+        prompt = resume(
+            render_prompt(input_, claim.conversation.input, history, question), history, question, self._store, claim
+        )
         task = self._store.start_task(
             claim, entries.make_task(question, input_, prompt.manifest, now=self._use.clock())
         )
         self._task = task
-        conversation = claim.conversation
-        is_ours = conversation.streaming_task_id == task.id
-        known = conversation.outgoing_ids if is_ours else task.outgoing_ids
-        answered_ids |= frozenset() if is_ours else frozenset(conversation.outgoing_ids)
-        shown = self._open(known, answered_ids, is_redelivery=is_redelivery, claim=claim)
         recorded = self._store.list_tool_usages(self._company_id, question.id) if is_redelivery else ()
+        silent = parking.count_silent(recorded)
+        known, others = parking.find_messages(claim.conversation, task, is_parked=silent > 0)
+        shown = self._open(known, answered_ids | others, is_redelivery=is_redelivery, claim=claim)
         if not recorded:
             self._check_budget(input_.limits)
-        run = self._make_run(claim, question, task, input_, prompt, shown)
+        place = self._park_at(claim)
+        agents = SubAgents(self._use, self._model, claim, question, recorded, self._fill, place.make_approval())
+        run = self._make_run(claim, question, task, input_, prompt, shown, agents, silent)
         try:
-            answered = run.run(recorded)
+            answered = run.run([usage for usage in recorded if not usage.under])
+        except TurnParkedError as parked:
+            if self._store.interruptions.is_cancel_requested(claim):
+                return self._stop(claim, question, entries.count_spent(task, *run.spent()), shown), shown
+            place.ask(parked.waiting, task, shown, is_shaped=input_.output_configuration is not None)
+            return None
         except TurnStoppedError:
             return self._stop(claim, question, entries.count_spent(task, *run.spent()), shown), shown
         except PermanentError:
             self._task = entries.count_spent(task, *run.spent())
             raise
+        return self._commit(claim, question, task, answered, shown), shown
+
+    def _commit(self, claim: Claim, question: Message, task: Task, answered: entries.Answered, shown: Reply) -> Message:
         now = self._use.clock()
         notice = tell_unread(question, are_pictures_refused=self._model.is_refused)
         reply = entries.make_reply(question, answered, outgoing_ids=shown.outgoing_ids, now=now, notice=notice)
         self._store.commit_reply(claim, reply, entries.complete_task(task, answered, now=now), now=now)
         self._stored_reply = reply
         self._measure(answered)
-        return reply, shown
+        return reply
 
     def _make_run(
-        self, claim: Claim, question: Message, task: Task, input_: Input, prompt: Prompt, shown: Reply
+        self,
+        claim: Claim,
+        question: Message,
+        task: Task,
+        input_: Input,
+        prompt: Prompt,
+        shown: Reply,
+        agents: SubAgents,
+        silent: int,
     ) -> TaskRun:
         return TaskRun(
             model=self._model,
-            tools=self._use.open_tools(input_),
+            tools=agents.open(input_),
             input_=input_,
             prompt=prompt.messages,
             company_id=self._company_id,
@@ -291,7 +297,13 @@ class _Turn:
             monotonic=self._use.monotonic,
             said=self._spoken_so_far,
             spent_before=spent_on(question),
+            approval=agents.approval,
+            silent_steps=silent,
         )
+
+    def _park_at(self, claim: Claim) -> Parking:
+        user_id, clock = self._user.id, self._use.clock
+        return Parking(self._store, self._outbound, claim, self._message, user_id, self._language, clock)
 
     def _stop(self, claim: Claim, question: Message, task: Task, shown: Reply) -> Message:
         """End a turn that somebody stopped: what was said stands, with a word that it was stopped."""
@@ -301,17 +313,6 @@ class _Turn:
         self._store.cancel_turn(claim, reply, task, now=now)
         self._stored_reply = reply
         return reply
-
-    def _fill(self, input_: Input) -> Input:
-        """The prompts with their named variables filled in."""
-        names = {"{company}": self._company_name, "{person}": self._user.name}
-        filled = []
-        for prompt in input_.prompts:
-            text = prompt
-            for variable, value in names.items():
-                text = text.replace(variable, value)
-            filled.append(text)
-        return input_.model_copy(update={"prompts": tuple(filled)})
 
     def _open(
         self,

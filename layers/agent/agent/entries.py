@@ -1,12 +1,15 @@
 """What a turn writes: the conversation's opening, the question, the task and the reply, as values."""
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
 from agent.attachments import safe_name
+from agent.model_values import ModelMessage
 from agent.prices import PRICE_VERSION
 from core.configuration import Input, Settings
 from core.events import MessageReceived
@@ -69,6 +72,18 @@ def make_input(settings: Settings) -> Input:
         transcription_model=settings.transcription_model,
         limits=settings.limits,
     )
+
+
+def fill_prompts(input_: Input, *, company: str, person: str) -> Input:
+    """The prompts with their named variables filled in."""
+    names = {"{company}": company, "{person}": person}
+    filled = []
+    for prompt in input_.prompts:
+        text = prompt
+        for variable, value in names.items():
+            text = text.replace(variable, value)
+        filled.append(text)
+    return input_.model_copy(update={"prompts": tuple(filled)})
 
 
 def make_opening(message: MessageReceived, user: User, *, text: str, input_hash: str, session_id: str) -> Opening:
@@ -150,6 +165,12 @@ def make_task(question: Message, input_: Input, manifest: PromptManifest, *, now
     )
 
 
+def hash_prompt(messages: Sequence[ModelMessage]) -> str:
+    """What proves that a prompt was rendered again as it was."""
+    plain = [[m.role, m.text, m.call_id, [[c.call_id, c.name, c.arguments] for c in m.calls]] for m in messages]
+    return hashlib.sha256(json.dumps(plain, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def make_reply(
     question: Message,
     answered: Answered,
@@ -221,6 +242,19 @@ def fail_task(task: Task, *, code: str, reason: str, now: datetime) -> Task:
     """`task` as failed, with why."""
     update = {"status": TaskStatus.FAILED, "error_class": code, "error_message": reason, "updated_at": now}
     return task.model_copy(update=update)
+
+
+def usage_of(task: Task) -> Usage | None:
+    """The tokens that a task took; None where nobody said."""
+    if task.total_tokens is None:
+        return None
+    return Usage(
+        input_tokens=task.total_input_tokens or 0,
+        output_tokens=task.total_output_tokens or 0,
+        total_tokens=task.total_tokens,
+        cached_tokens=task.cached_tokens or 0,
+        reasoning_tokens=task.reasoning_tokens or 0,
+    )
 
 
 def _count(usage: Usage | None, cost: Decimal | None) -> dict[str, object]:

@@ -55,6 +55,13 @@ class People:
         )
         return found or default
 
+    def find_sub_settings(self, company_id: str, settings_id: str, version: int | None) -> Settings | None:
+        """Settings that others name as a sub-agent; a version of None is the current one."""
+        return self._kept.get(
+            ("settings", company_id, settings_id, version),
+            lambda: self._directory.find_settings(company_id, settings_id, version),
+        )
+
     def validate(self, message: MessageReceived, installation: Installation, outbound: Outbound) -> User | Refusal:
         """The person in the directory who wrote `message`, by identity link, else by the platform's e-mail address.
 

@@ -14,28 +14,33 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from itertools import groupby
 from typing import Protocol
 
+from agent import parking
 from agent.model_values import Finished, ModelEvent, ModelMessage, ModelRequest, ModelTool, TextDelta
 from agent.prices import cost_of
-from agent.tools import Tool, ToolCall, ToolContext, ToolResult
+from agent.shortening import CUT, can_shorten, shorten
+from agent.tools import Tool, ToolCall, ToolContext, ToolResult, TurnInterruptedError
 from agent.tools.answers import OUTCOME_UNKNOWN
 from agent.tools.schema import check_arguments
 from core.configuration import Limits
 from core.errors import PermanentError, RetryableError, ServiceError
-from core.models import Role, ToolStatus, ToolUsage, Usage
+from core.models import Approval, Role, ToolStatus, ToolType, ToolUsage, Usage
 from core.telemetry import logger, place_of
 
 _GRACE_SECONDS = 1.0  # more than the tool has: its own word on its time limit is the better one
 _LAST_STEP_SECONDS = 15.0  # with less than this left the next call has to be the answer
-_SHORT_RESULT_CHARACTERS = 4_000  # of a tool, where the prompt was too long
 _MAX_RESULT_CHARACTERS = 40_000  # of one tool, as the model reads it
-_CUT = "\n[The rest was cut: ask for less.]"
 _LAST_STEP = (
     "You have reached this turn's limit and can call no more tools. Answer now with what you know, "
     "and say what you could not find out."
 )
+
+
+type Rest = tuple[int | None, Decimal | None]
+type Spend = Callable[[Usage | None, Decimal | None], None]
 
 
 class Model(Protocol):
@@ -73,10 +78,13 @@ class Steps:
         request: The first call; each further one has more messages.
         tools: By the names that the model calls them.
         records: Writes uses of tools down; what it raises ends the run.
-        make_context: A tool's context, of its idempotency key.
+        make_context: A tool's context, of its use, of the rest of the limits, and of what counts a tool's own calls.
         remaining: Seconds that the run may still take, asked anew at each call.
         show: Called with each piece of text; what it raises ends the run.
         check: Called between pieces and between tools; what it raises ends the run.
+        under: The place of the use that asks for this run, where it is a sub-agent's.
+        approval: What a call waits with that needs an approval.
+        silent_steps: How many recorded steps said what they had to say in a message of its own already.
     """
 
     model: Model
@@ -86,17 +94,21 @@ class Steps:
     task_id: str
     question_id: str
     records: Records
-    make_context: Callable[[str], ToolContext]
+    make_context: Callable[[ToolUsage, Callable[[], Rest], Spend], ToolContext]
     remaining: Callable[[], float]
     show: Callable[[str], None]
     clock: Callable[[], datetime]
     check: Callable[[], None] = lambda: None
     monotonic: Callable[[], float] = time.monotonic
     fallback_model: str | None = None
+    under: str = ""
+    approval: Approval | None = None
+    silent_steps: int = 0
     said: list[str] = field(default_factory=list)
     usage: Usage | None = None
     cost: Decimal = Decimal(0)
     is_priced: bool = True
+    _spent: dict[str, tuple[Usage | None, Decimal | None]] = field(default_factory=dict)  # by idempotency key
 
     @property
     def known_cost(self) -> Decimal | None:
@@ -149,12 +161,21 @@ class Steps:
 
     def _count(self, model: str, usage: Usage | None) -> None:
         """Add one model call; its price depends on that call alone."""
-        self.usage = _add(self.usage, usage)
         price = cost_of(model, usage) if usage else None
-        if price is None:
+        self._add_spent(usage, price[0] if price else None)
+
+    def _add_spent(self, usage: Usage | None, cost: Decimal | None) -> None:
+        self.usage = _add(self.usage, usage)
+        if cost is None:
             self.is_priced = False
         else:
-            self.cost += price[0]
+            self.cost += cost
+
+    def _rest(self) -> tuple[int | None, Decimal | None]:
+        """What the limits leave of tokens and of money."""
+        tokens, cost = self.limits.max_turn_tokens, self.limits.max_turn_cost
+        used = self.usage or Usage()
+        return tokens and tokens - used.total_tokens, cost and cost - self.cost
 
     def _say(self, text: str) -> None:
         self.said.append(text)
@@ -189,10 +210,10 @@ class Steps:
                 raise
             self.request = replace(self.request, model=self.fallback_model)
         except PermanentError as exc:
-            if exc.code != "context-too-long" or is_yielded or not _can_shorten(messages):
+            if exc.code != "context-too-long" or is_yielded or not can_shorten(messages):
                 raise
-            self.request = replace(self.request, messages=_shorten(self.request.messages))
-            told = _shorten(tuple(told))
+            self.request = replace(self.request, messages=shorten(self.request.messages))
+            told = shorten(tuple(told))
         else:
             return
         yield from self.model.stream(
@@ -212,6 +233,7 @@ class Steps:
                     name=call.name[:128],
                     call_id=call.call_id,
                     type=tool.type if tool else None,
+                    under=self.under,
                     step=step,
                     place=place,
                     said=said if place == 0 else "",
@@ -223,15 +245,21 @@ class Steps:
                     idempotency_key=key,
                 )
             )
-        self.records.start(planned)
-        return planned
+        marked = parking.mark(planned, self.tools, self.approval)
+        self.records.start(marked)
+        return marked
 
     def _use_tools(self, planned: Sequence[ToolUsage]) -> list[ModelMessage]:
-        """Run what has no result yet, write the results down, and give them to the model in the order of the calls."""
+        """Run what has no result yet, write the results down, and give them to the model in the order of the calls.
+
+        What waits for a person lets the others run first: the calls of a step do not depend on each other.
+        """
         done = {usage.call_id: usage for usage in planned if usage.status is not ToolStatus.STARTED}
-        unwritten: list[ToolUsage] = []
+        calls = parking.sort([usage for usage in planned if usage.call_id not in done], self.tools, self.clock())
+        unwritten = list(calls.settled)
+        done |= {usage.call_id: usage for usage in unwritten}
         try:
-            for batch in self._batches([usage for usage in planned if usage.call_id not in done]):
+            for batch in self._batches(calls.free):
                 self.check()
                 ended = self._run_together(batch)
                 done |= {usage.call_id: usage for usage in ended}
@@ -242,6 +270,7 @@ class Steps:
         finally:
             if unwritten:
                 self.records.finish(unwritten)
+        calls.hold()
         results = (done[usage.call_id] for usage in planned)
         return [ModelMessage(Role.SYSTEM, each.response or "", call_id=each.call_id) for each in results]
 
@@ -279,16 +308,22 @@ class Steps:
         except FutureTimeoutError:
             unknown = f" {OUTCOME_UNKNOWN}" if tool and tool.is_write else ""
             result = ToolResult(text=f"The tool gave no result within {seconds:.0f} seconds.{unknown}", is_error=True)
+        finally:
+            spent = self._spent.pop(usage.idempotency_key, None)  # counted in any case, also where the turn ends here
+            if spent:
+                self._add_spent(*spent)
         took = round((self.monotonic() - started) * 1000)
         text = result.text
         if len(text) > _MAX_RESULT_CHARACTERS:
-            text = text[:_MAX_RESULT_CHARACTERS] + _CUT
-        return usage.model_copy(
+            text = text[:_MAX_RESULT_CHARACTERS] + CUT
+        return parking.forget_message(usage).model_copy(
             update={
                 "status": ToolStatus.FAILED if result.is_error else ToolStatus.COMPLETED,
                 "response": text,
                 "duration_ms": took,
                 "error": text[:500] if result.is_error else None,
+                "spent": spent and spent[0],
+                "spent_cost": spent and spent[1],
             }
         )
 
@@ -301,14 +336,21 @@ class Steps:
         if isinstance(arguments, str):
             return ToolResult(text=arguments, is_error=True)
         try:
-            return tool.run(arguments, self.make_context(usage.idempotency_key))
+            return tool.run(arguments, self.make_context(usage, self._rest, partial(self._note_spent, usage)))
+        except TurnInterruptedError:
+            raise
         except ServiceError as exc:
+            if tool.type is ToolType.AI and isinstance(exc, RetryableError):
+                raise  # what a sub-agent did so far is recorded: it goes on there when the turn is tried again
             return ToolResult(text=f"The tool failed: {exc.message}", is_error=True)
         # What a foreign service answers must not end a turn, whatever it is.
         except Exception as exc:  # noqa: BLE001
             logger.error("tool broke", extra={"tool": tool.name, "code": type(exc).__name__, "where": place_of(exc)})
             unknown = f" {OUTCOME_UNKNOWN}" if tool.is_write else ""
             return ToolResult(text=f"The tool broke.{unknown}", is_error=True)
+
+    def _note_spent(self, usage: ToolUsage, tokens: Usage | None, cost: Decimal | None) -> None:
+        self._spent[usage.idempotency_key] = tokens, cost
 
     def _replay(self, messages: list[ModelMessage], recorded: Sequence[ToolUsage]) -> int:
         """Add the recorded steps to `messages`, finishing the last one; the number of the next step."""
@@ -319,8 +361,11 @@ class Steps:
             calls = tuple(ToolCall(call_id=u.call_id, name=u.name, arguments=u.request) for u in usages)
             messages.append(ModelMessage(Role.ASSISTANT, said, calls=calls))
             self._count(self.request.model, usages[0].step_usage)
+            for usage in usages:
+                if usage.spent and usage.status is not ToolStatus.STARTED:
+                    self._add_spent(usage.spent, usage.spent_cost)
             messages += self._use_tools(usages)
-            if said:
+            if said and number >= self.silent_steps:
                 self._say(said + "\n\n")
             step = number + 1
         return step
@@ -335,27 +380,3 @@ def _add(one: Usage | None, other: Usage | None) -> Usage | None:
         return one or other
     mine, theirs = one.model_dump(), other.model_dump()
     return Usage(**{name: mine[name] + theirs[name] for name in mine})
-
-
-def _can_shorten(messages: Sequence[ModelMessage]) -> bool:
-    return _shorten(tuple(messages)) != tuple(messages)
-
-
-def _shorten(messages: tuple[ModelMessage, ...]) -> tuple[ModelMessage, ...]:
-    """The instructions and the later half of what was said, never less than the last question with its tools' results.
-
-    Long results are cut, so that the model can still read what its own calls gave.
-    """
-    leading = [m for m in messages if m.role is Role.SYSTEM and m.call_id is None]
-    said = [m for m in messages if not (m.role is Role.SYSTEM and m.call_id is None)]
-    questions = [place for place, message in enumerate(said) if message.role is Role.USER]
-    if not questions:
-        return messages
-    start = next(place for place in questions if place >= min(len(said) // 2, questions[-1]))
-    rest = (
-        replace(m, text=m.text[:_SHORT_RESULT_CHARACTERS] + _CUT)
-        if m.call_id and len(m.text) > _SHORT_RESULT_CHARACTERS + len(_CUT)
-        else m
-        for m in said[start:]
-    )
-    return (*leading, *rest)

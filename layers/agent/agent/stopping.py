@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from agent.tools import TurnInterruptedError
 from core.store import Claim, Store
 
 _SECONDS_BETWEEN = 1.5  # while text arrives a stop counts within two seconds; a short answer never pays for a look
 
 
-class TurnStoppedError(Exception):
-    """Somebody asked this turn to stop. Never leaves the turn."""
+class TurnStoppedError(TurnInterruptedError):
+    """Somebody asked this turn to stop."""
 
 
 @dataclass

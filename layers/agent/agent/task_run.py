@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from agent.entries import Answered
 from agent.model_values import ModelMessage, ModelRequest
 from agent.output import MAX_REPAIRS, Misfit, Parsed, parse_output, repair_request
-from agent.steps import Ended, Model, Records, Steps
+from agent.parking import PersonAskedError
+from agent.steps import Ended, Model, Records, Rest, Spend, Steps
 from agent.tools import Tool, ToolContext
 from core.configuration import Input
 from core.errors import PermanentError, RetryableError
-from core.models import Role, ToolUsage, Usage
+from core.models import Approval, Role, ToolUsage, Usage
+from core.store.waiting import ASKED
 
 _DELIVERY_SECONDS = 20.0  # kept free of the model's time: to commit, and to finish the delivery
 _LEAST_MODEL_SECONDS = 5.0
@@ -31,6 +34,10 @@ class TaskRun:
         check: Called between pieces and tools; what it raises ends the task.
         said: What was said so far, also when the task ends in an error.
         spent_before: What reading the question took, in tokens and in US dollars; counted with the task's own.
+        under: The place of the use that asks for this task, where it is a sub-agent's.
+        approval: What a call waits with that needs an approval.
+        silent_steps: How many recorded steps said what they had to say in a message of its own already.
+        kept_seconds: What is kept free of the invocation's time, to commit and to finish the delivery.
     """
 
     model: Model
@@ -50,6 +57,10 @@ class TaskRun:
     monotonic: Callable[[], float]
     said: list[str] = field(default_factory=list)
     spent_before: tuple[Usage | None, Decimal | None] = (None, None)
+    under: str = ""
+    approval: Approval | None = None
+    silent_steps: int = 0
+    kept_seconds: float = _DELIVERY_SECONDS
     steps: Steps | None = field(default=None, init=False)
 
     def run(self, recorded: Sequence[ToolUsage]) -> Answered:
@@ -59,14 +70,17 @@ class TaskRun:
             RetryableError: Try again later.
             PermanentError: There will be no answer.
         """
-        seconds = self.remaining() - _DELIVERY_SECONDS
+        seconds = self.remaining() - self.kept_seconds
         if seconds < _LEAST_MODEL_SECONDS:
             raise RetryableError("no-time", "the invocation has no time left for the model", retry_after=timedelta(0))
         most = self.input_.limits.max_seconds
         until = self.monotonic() + min(seconds, most)
         self.steps = self._make_steps(lambda: until - self.monotonic())
+        started = self.monotonic()
         try:
             return self._answer(self.steps, recorded)
+        except PersonAskedError as exc:
+            return self._ask_back(self.steps, exc.question, round((self.monotonic() - started) * 1000))
         except RetryableError as exc:
             if most <= seconds and exc.code == "model-timeout" and self.monotonic() >= until:
                 raise PermanentError("limit-turn-seconds", "the turn took as long as its limits allow") from exc
@@ -88,6 +102,36 @@ class TaskRun:
             if tries_left:
                 ended = self._repair(self.steps or steps, ended, parsed)
         raise PermanentError("output-misfit", "the model's answer does not fit the output configuration")
+
+    def _make_context(
+        self, remaining: Callable[[], float], usage: ToolUsage, rest: Callable[[], Rest], spend: Spend
+    ) -> ToolContext:
+        return ToolContext(
+            company_id=self.company_id,
+            user_id=self.user_id,
+            conversation_id=self.conversation_id,
+            idempotency_key=usage.idempotency_key,
+            remaining=remaining,
+            place=usage.place_of_use,
+            rest=rest,
+            spend=spend,
+        )
+
+    def _ask_back(self, steps: Steps, question: str, took: int) -> Answered:
+        """The question back is the answer; what the person says next goes on from here."""
+        said = "".join(steps.said).rstrip()
+        text = question if self.input_.output_configuration or not said else f"{said}\n\n{question}"
+        return Answered(
+            text=text,
+            raw=text,
+            finish_reason=ASKED,
+            usage=steps.usage,
+            cost=steps.known_cost,
+            model=steps.request.model,
+            request_id=None,
+            time_to_first_token_ms=took,
+            duration_ms=took,
+        )
 
     def _make_steps(self, remaining: Callable[[], float]) -> Steps:
         input_ = self.input_
@@ -111,19 +155,16 @@ class TaskRun:
             task_id=self.task_id,
             question_id=self.question_id,
             records=self.records,
-            make_context=lambda key: ToolContext(
-                company_id=self.company_id,
-                user_id=self.user_id,
-                conversation_id=self.conversation_id,
-                idempotency_key=key,
-                remaining=remaining,
-            ),
+            make_context=partial(self._make_context, remaining),
             remaining=remaining,
             show=(lambda _text: None) if is_shaped else self.show,
             check=self.check,
             clock=self.clock,
             monotonic=self.monotonic,
             fallback_model=input_.fallback_model,
+            under=self.under,
+            approval=self.approval,
+            silent_steps=self.silent_steps,
             said=[] if is_shaped else self.said,
             usage=usage,
             cost=cost or Decimal(0),

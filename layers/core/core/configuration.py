@@ -1,9 +1,10 @@
 """The AI configuration of a company: model, prompts, tools and limits, validated before it is stored."""
 
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic.alias_generators import to_camel
 
 from core.models import ApiKind, Time, ToolType, Value
@@ -22,6 +23,7 @@ class Limits(Value):
     history_messages: int = Field(default=20, ge=0, le=200)
     history_characters: int = Field(default=48_000, ge=1_000, le=2_000_000)
     max_steps: int = Field(default=8, ge=1, le=50)  # model calls of one turn
+    max_sub_agent_depth: int = Field(default=2, ge=0, le=4)  # how far below the first agent others may be asked
     max_seconds: int = Field(default=240, ge=5, le=840)
     max_files: int = Field(default=10, ge=0, le=20)  # of a message; what comes after them is named
     max_images: int = Field(default=6, ge=0, le=20)  # of a message; 0 for a model that takes none
@@ -40,10 +42,14 @@ class Limits(Value):
 
 
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")]
+SettingsId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 
 
 # A tool's credential lies where the tools' credentials are: no other secret of the stack can be named by mistake.
 SecretName = Annotated[str, StringConstraints(pattern=r"^parley/[a-z][a-z0-9-]{1,19}/tools/[A-Za-z0-9/_+=.@-]{1,200}$")]
+
+
+_Approver = Annotated[str, StringConstraints(min_length=1, max_length=254)]
 
 
 class _ToolDefinition(Value):
@@ -57,6 +63,8 @@ class _ToolDefinition(Value):
     description: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
     timeout_seconds: float = Field(default=20.0, gt=0, le=120)
     is_write: bool = False  # runs alone, never at the same time as another tool
+    requires_approval: bool = False  # each call waits until the person, or one of `approvers`, agrees to it
+    approvers: Annotated[tuple[_Approver, ...], Field(max_length=20)] = ()  # user ids or e-mail addresses
 
 
 class ActionFlowTool(_ToolDefinition):
@@ -115,15 +123,49 @@ class SearchConversationsTool(_ToolDefinition):
     subject: Literal["conversations"] = "conversations"
 
 
+class AskPersonTool(_ToolDefinition):
+    """Asks the person a question back; the turn ends with it, and the person's next message is the tool's result."""
+
+    type: Literal[ToolType.OBTAIN_MORE_INFORMATION] = ToolType.OBTAIN_MORE_INFORMATION
+    subject: Literal["person"]
+
+
+class SubAgentTool(_ToolDefinition):
+    """Another of the company's AI configurations as a sub-agent, with prompts, tools and limits of its own.
+
+    `settings_version` pins it; else it is the current one when a conversation begins, and stays that for it.
+    """
+
+    type: Literal[ToolType.AI] = ToolType.AI
+    settings_id: SettingsId
+    settings_version: int | None = Field(default=None, ge=1)
+    timeout_seconds: float = Field(default=120.0, gt=0, le=600)
+
+
+def _kind_of(definition: object) -> str | None:
+    """Which definition it is: its type and, where something is looked up, its subject."""
+    get = definition.get if isinstance(definition, dict) else partial(getattr, definition)
+    kind = get("type", None)
+    if kind == ToolType.OBTAIN_MORE_INFORMATION:
+        return f"{kind}/{get('subject', 'conversations')}"
+    return str(kind) if kind else None
+
+
 ToolDefinition = Annotated[
-    ActionFlowTool | ThirdPartyTool | McpTool | SearchConversationsTool, Field(discriminator="type")
+    Annotated[ActionFlowTool, Tag("ACTION_FLOW")]
+    | Annotated[ThirdPartyTool, Tag("TPA")]
+    | Annotated[McpTool, Tag("MCP")]
+    | Annotated[SubAgentTool, Tag("AI")]
+    | Annotated[SearchConversationsTool, Tag("OBTAIN_MORE_INFORMATION/conversations")]
+    | Annotated[AskPersonTool, Tag("OBTAIN_MORE_INFORMATION/person")],
+    Discriminator(_kind_of),
 ]
 
 
 class Settings(Value):
     """One version of a company's AI configuration (LLMSettings). An edit makes a new version."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+    id: SettingsId
     company_id: str
     version: int
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -140,13 +182,18 @@ class Settings(Value):
 
 
 class Input(Value):
-    """The AI configuration a conversation started with. Immutable; stored once per content hash (`sha256`)."""
+    """The AI configuration a conversation started with. Immutable; stored once per content hash (`sha256`).
+
+    `sub_agents` gives the content hash of the input of each sub-agent by its tool's name. One that is not in it is not
+    offered: inputs are made from the innermost outwards, so none can be, directly or not, its own sub-agent.
+    """
 
     settings_id: str
     settings_version: int
     prompts: tuple[str, ...]
     knowledge_base: dict[str, Any] = Field(default_factory=dict)  # no knowledge base is configured: empty
     tools: tuple[ToolDefinition, ...] = ()
+    sub_agents: dict[str, str] = Field(default_factory=dict)
     output_configuration: dict[str, Any] | None = None  # a JSON Schema, where the answer has a fixed shape
     model: str
     fallback_model: str | None = None

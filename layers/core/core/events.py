@@ -58,6 +58,7 @@ class MessageReceived(Value):
             assistant already takes part.
         is_private: Only the person who asked is to see the answer, though others share the channel.
         reply_url: Where the platform takes answers, for a platform that says so with each message; verified.
+        resumed: What was decided on, where the message is delivered once more because its turn waited for that.
         sent_at: The platform's time of the message; orders a conversation.
         received_at: When the webhook took it.
         correlation_id: Follows the message through every log line, from webhook to delivery.
@@ -75,6 +76,7 @@ class MessageReceived(Value):
     is_addressed: bool = True
     is_private: bool = False
     reply_url: _Url = ""
+    resumed: _OptionalId = ""
     sent_at: Time
     received_at: Time
     correlation_id: Annotated[str, StringConstraints(max_length=128)]
@@ -93,9 +95,9 @@ class MessageReceived(Value):
         """
         addressed = "a" if self.is_addressed else "t"
         address = self.address
-        return _as_queue_key(
-            address.platform, address.workspace_id, address.channel_id, self.external_message_id, addressed
-        )
+        place = address.platform, address.workspace_id, address.channel_id
+        resumed = (self.resumed,) if self.resumed else ()
+        return _as_queue_key(*place, self.external_message_id, addressed, *resumed)
 
 
 OPERATIONS = "ops:"  # how the reference of a stop begins that operations publish; a platform's names a person, too

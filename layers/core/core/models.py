@@ -190,6 +190,35 @@ class Usage(Value):
     reasoning_tokens: int = 0
 
 
+class ApprovalStatus(StrEnum):
+    """WAITING → APPROVED | DENIED | CANCELED (stopped) | EXPIRED."""
+
+    WAITING = "WAITING"
+    APPROVED = "APPROVED"
+    DENIED = "DENIED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+
+
+class Approval(Value):
+    """What a call waits for, and what was decided. The first decision stands.
+
+    Attributes:
+        user_id: Who asked; may decide, as may `approvers` (user ids or e-mail addresses).
+        message: The MessageReceived to be delivered again, as JSON; empty once the call has its result.
+        message_ids: Platform messages of the question with the buttons.
+    """
+
+    status: ApprovalStatus = ApprovalStatus.WAITING
+    user_id: str
+    approvers: tuple[str, ...] = ()
+    until: Time
+    message: str = ""
+    message_ids: tuple[str, ...] = ()
+    decided_by: str | None = None
+    decided_at: Time | None = None
+
+
 class ToolUsage(Value):
     """One use of a tool: what was asked of it and what it gave. Written before its result is used.
 
@@ -197,8 +226,10 @@ class ToolUsage(Value):
         call_id: The model's id of the call, unique within the task.
         step: Which model call of the turn asked for it, from 0.
         place: Which of its step's calls it is, from 0.
+        under: The use by which a sub-agent was asked that asks for this one, as `place_of_use` says; empty: none.
         said: What the model said in that step beside its calls; with the step's first use.
         step_usage: The tokens of that step, so that a successor counts them; with the step's first use.
+        spent: What a sub-agent's model calls took, those of its own sub-agents included; `spent_cost` is their cost.
         request: The arguments, as JSON.
         response: What the model was told, as text.
         idempotency_key: The same for every try of this call, and sent along with it.
@@ -207,10 +238,13 @@ class ToolUsage(Value):
     name: str
     call_id: str
     type: ToolType | None = None  # None: the model named a tool that does not exist
+    under: str = ""
     step: int = 0
     place: int = 0
     said: str = ""
     step_usage: Usage | None = None
+    spent: Usage | None = None
+    spent_cost: Decimal | None = None
     request: str
     response: str | None = None
     message_id: str  # of the question
@@ -219,6 +253,12 @@ class ToolUsage(Value):
     duration_ms: int | None = None
     idempotency_key: str
     error: str | None = None
+    approval: Approval | None = None
+
+    @property
+    def place_of_use(self) -> str:
+        """Where it stands among all uses for its question: `001000`, below it `001000#000002`."""
+        return f"{self.under}#{self.step:03}{self.place:03}".removeprefix("#")
 
 
 class Conversation(Value):
@@ -286,11 +326,15 @@ class Message(Value):
 
 
 class Task(Value):
-    """One run of the model for one message (LLMTask)."""
+    """One run of the model for one message (LLMTask).
+
+    Tokens and cost include those of its sub-agents' tasks, which name it as their `parent_task_id`.
+    """
 
     id: str
     llm_conversation_id: str
     message_id: str
+    parent_task_id: str | None = None
     status: TaskStatus
     llm_settings_id: str
     llm_raw_prompt: str | None = None  # a PromptManifest as JSON: the prompt is rendered again on demand

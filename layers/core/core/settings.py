@@ -123,6 +123,7 @@ class SignalSettings(ConsumerSettings):
     """What the processor of signals is told."""
 
     signals_queue_url: Name
+    messages_queue_url: Name  # of messages whose turn waited for a signal
 
 
 # Time limits that suit a function: short waits, few retries, many threads.

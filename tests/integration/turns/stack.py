@@ -19,7 +19,7 @@ import boto3
 import pytest
 
 from core.events import SignalReceived
-from core.models import Address, Company, Conversation, Installation, Message, Task, User
+from core.models import Address, Company, Conversation, Identity, Installation, Message, Task, User
 from core.store import Store
 from local.fake_slack import payloads
 from local.fake_slack.demo import DEMO
@@ -309,6 +309,24 @@ def seed(store: Store) -> None:
             updated_at=now,
         )
     )
+
+
+def add_person(stack: Stack, user_id: str, external_user_id: str, *, email: str = "", company: str = COMPANY) -> str:
+    """Another person of a company, linked to a user of the demo workspace; the platform's id."""
+    now = datetime.now(UTC)
+    email = email or f"{user_id}@demo.example"
+    stack.store.directory.add_user(User(id=user_id, company_id=company, email=email, name=user_id, created_at=now))
+    stack.store.directory.put_identity(
+        Identity(
+            company_id=company,
+            platform="slack",
+            workspace_id=DEMO.team_id,
+            external_user_id=external_user_id,
+            user_id=user_id,
+            created_at=now,
+        )
+    )
+    return external_user_id
 
 
 def log_lines(text: str) -> list[dict[str, Any]]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol
 
-from core.models import ToolType
+from core.models import ToolType, Usage
 
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 
@@ -25,6 +26,9 @@ class ToolContext:
     Attributes:
         idempotency_key: The same for every try of this call; sent along, so that what is done twice counts once.
         remaining: Seconds that the turn has left, asked anew at each call.
+        place: Where the call stands among all uses of tools for its question.
+        rest: What the turn's limits leave of tokens and of money; None: as much as it takes.
+        spend: Counts model calls that the tool makes, and their cost where it is known, into the turn.
     """
 
     company_id: str
@@ -32,6 +36,13 @@ class ToolContext:
     conversation_id: str
     idempotency_key: str
     remaining: Callable[[], float]
+    place: str = ""
+    rest: Callable[[], tuple[int | None, Decimal | None]] = lambda: (None, None)
+    spend: Callable[[Usage | None, Decimal | None], None] = lambda _usage, _cost: None
+
+
+class TurnInterruptedError(Exception):
+    """Ends a turn for now, wherever it is raised below it: no model is told, and it never leaves the turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +73,7 @@ class Tool(Protocol):
         """Do it; `arguments` fit `parameters`.
 
         Raises:
-            RetryableError: It may work later; the model is told so, with the error's message.
+            RetryableError: It may work later; the model is told so, with the error's message (of a sub-agent: the turn
+                is tried again, and goes on where it was).
             PermanentError: It will not; the model is told so, with the error's message.
         """

@@ -8,16 +8,18 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from core.errors import PermanentError
-from core.events import SignalKind, SignalReceived
+from core.events import MessageReceived, SignalKind, SignalReceived
 from core.models import Installation
 from core.platforms import Outbound
 from core.queues import Delivery
+from core.signals.approval import decide
 from core.signals.case import Case
 from core.signals.stopping import stop
 from core.store import Store
 from core.telemetry import logger, metrics
 
 _SUBJECTS: Mapping[SignalKind, Callable[[Case], str]] = {
+    SignalKind.APPROVAL: decide,
     SignalKind.STOP: stop,
 }
 # What is about the installation itself is handled where it is switched off, too.
@@ -29,6 +31,7 @@ def handle_signal(
     *,
     store: Store,
     connect: Callable[[Installation], Outbound],
+    resume: Callable[[MessageReceived], None],
     clock: Callable[[], datetime],
 ) -> None:
     """Handle one signal. What nobody handles, as what a later release means by it, ends quietly.
@@ -52,6 +55,7 @@ def handle_signal(
         installation=installation,
         store=store,
         connect=connect,
+        resume=resume,
         clock=clock,
     )
     try:

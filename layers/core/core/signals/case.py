@@ -18,6 +18,7 @@ class Case:
         attempt: 1 for the first delivery, more for redeliveries.
         is_last: No further delivery follows: what cannot be done now goes to the dead-letter queue.
         installation: Of the workspace that the signal came from: it decides the company, whatever the signal says.
+        resume: Puts a message on its queue again whose turn waited for this.
     """
 
     signal: SignalReceived
@@ -26,6 +27,7 @@ class Case:
     installation: Installation
     store: Store
     connect: Callable[[Installation], Outbound]
+    resume: Callable[[MessageReceived], None]
     clock: Callable[[], datetime]
 
     @property

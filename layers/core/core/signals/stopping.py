@@ -1,6 +1,7 @@
 """STOP: whatever is being answered in a conversation ends; what was said stays."""
 
 from core.events import OPERATIONS
+from core.signals.approval import withdraw
 from core.signals.case import Case
 from core.store import keys
 from core.texts import say
@@ -22,7 +23,11 @@ def stop(case: Case) -> str:
     task_id = signal.reference.removeprefix(OPERATIONS) or None
     if task_id and not _is_task_of(conversation_id, task_id):
         return "not-here"
-    if case.store.interruptions.request_cancel(case.company_id, conversation_id, task_id):
+    is_running = case.store.interruptions.request_cancel(case.company_id, conversation_id, task_id)
+    if withdraw(case, conversation_id, task_id) and not is_running:
+        case.say(say("waits-no-more", case.store.find_language(case.company_id, conversation_id)))
+        return "withdrawn"
+    if is_running:
         return "stopping"
     if task_id is None and signal.external_message_id:
         case.say(say("nothing-to-stop", case.store.find_language(case.company_id, conversation_id)))

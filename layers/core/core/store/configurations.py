@@ -9,7 +9,7 @@ from core.store.items import InputItem, SettingsItem, to_stored_name
 from core.store.overflow import Overflow
 
 _SETTINGS_PARTS = ("tools", "output_configuration", "limits")
-_INPUT_PARTS = ("prompts", "knowledge_base", "tools", "output_configuration", "limits")
+_INPUT_PARTS = ("prompts", "knowledge_base", "tools", "sub_agents", "output_configuration", "limits")
 
 
 def pack_settings(settings: Settings, overflow: Overflow) -> SettingsItem:

@@ -82,7 +82,9 @@ class Contents:
             for name in same:
                 setattr(item, name, None)
             item.same_as_reply = [to_stored_name(name) for name in same] or None
-        texts = _Moving(self._overflow, keys.text_place(company_id, *keys.split_task_id(task.id)), expiry)
+        below = ["T", sub] if (sub := keys.place_of_task(task.id)) else []
+        place = keys.text_place(company_id, *keys.split_task_id(task.id), *below)
+        texts = _Moving(self._overflow, place, expiry)
         texts.move_from(item, _TASK_TEXTS)
         item.overflow = texts.note()
         return item

@@ -155,6 +155,11 @@ def give_back(now: datetime) -> Sequence[Action]:
     ]
 
 
+def park(now: datetime) -> Sequence[Action]:
+    """No lease: a person is to decide something first. A wish to stop stays."""
+    return [*give_back(now), Item.streaming_task_id.remove(), Item.outgoing_ids.remove()]
+
+
 def end(status: ConversationStatus, now: datetime) -> Sequence[Action]:
     """No turn runs any more; the person's list shows the conversation at `now`."""
     return [

@@ -18,6 +18,7 @@ from core.store.items import (
     WorkspaceItem,
 )
 from core.store.overflow import Overflow
+from core.store.sub_agents import check_sub_agents
 from core.store.table import Delete, Put, Table
 
 
@@ -222,8 +223,10 @@ class Directory:
         """Store the next version of a company's AI configuration.
 
         Raises:
-            PermanentError: `version`, it is not the one after the current version.
+            PermanentError: `version`, it is not the one after the current version; `settings-invalid`, a sub-agent is
+                not there or would ask itself.
         """
+        check_sub_agents(settings, lambda id_, version: self.find_settings(settings.company_id, id_, version))
         current = self.current_settings(settings.company_id, settings.id)
         following = current.version + 1 if current else 1
         if settings.version != following:
@@ -236,6 +239,12 @@ class Directory:
         partition = keys.settings_partition(company_id, settings_id)
         items = self._table.query(SettingsItem, partition, limit=1, newest_first=True, consistent=True)
         return unpack_settings(items[0], self._overflow) if items else None
+
+    def find_settings(self, company_id: str, settings_id: str, version: int | None) -> Settings | None:
+        """One version of a company's AI configuration; for None, the latest."""
+        if version is None:
+            return self.current_settings(company_id, settings_id)
+        return self.get_settings(company_id, settings_id, version)
 
     def get_settings(self, company_id: str, settings_id: str, version: int) -> Settings | None:
         """One version of a company's AI configuration."""

@@ -188,13 +188,14 @@ class SettingsItem(Item):
 class InputItem(Item):
     """PK `C#co#K#sha256`, SK `#`. Never changes. What has parts of its own is one JSON text each."""
 
-    apart = frozenset({"prompts", "knowledge_base", "tools", "output_configuration", "limits"})
+    apart = frozenset({"prompts", "knowledge_base", "tools", "sub_agents", "output_configuration", "limits"})
 
     settings_id = _text("settingsId")
     settings_version = _number("settingsVersion")
     prompts = _text("prompts")
     knowledge_base = _text("knowledgeBase")
     tools = _text("tools")
+    sub_agents = _text("subAgents")
     output_configuration = _text("outputConfiguration")
     model = _text("model")
     fallback_model = _text("fallbackModel")
@@ -282,6 +283,7 @@ class TaskItem(Item):
     id = _text("id")
     llm_conversation_id = _text("llmConversationId")
     message_id = _text("messageId")
+    parent_task_id = _text("parentTaskId")
     status = _text("status")
     llm_settings_id = _text("llmSettingsId")
     llm_raw_prompt = _text("llmRawPrompt")
@@ -312,18 +314,22 @@ class TaskItem(Item):
 class ToolUsageItem(Item):
     """PK `C#co#V#conv`, SK `U#ulid of the question#nnnnnn`: three digits of the step, three of the place in it.
 
-    `duration` is in milliseconds.
+    What a sub-agent uses is below the use that asked it: `U#ulid#nnnnnn#nnnnnn`. `duration` is in milliseconds. Of a
+    call that needs one, `approval` is its status; `approvalBy` who may decide, first of them who asked.
     """
 
-    apart = frozenset({"said", "request", "response", "error", "step_usage"})
+    apart = frozenset({"said", "request", "response", "error", "step_usage", "spent", "approval"})
 
     name = _text("name")
     call_id = _text("callId")
     type = _text("type")
+    under = _text("under")
     step = _number("step")
     place = _number("place")
     said = _text("said")
     step_usage = _document("stepUsage")
+    spent = _document("spent")
+    spent_cost = DecimalAttribute(null=True, attr_name="spentCost")
     request = _text("request")
     response = _text("response")
     message_id = _text("messageId")
@@ -332,6 +338,13 @@ class ToolUsageItem(Item):
     duration_ms = _number("duration")
     idempotency_key = _text("idempotencyKey")
     error = _text("error")
+    approval = _text("approval")
+    approval_by = _texts("approvalBy")
+    approval_until = _time("approvalUntil")
+    approval_message_ids = _texts("approvalMessageIds")
+    decided_by = _text("decidedBy")
+    decided_at = _time("decidedAt")
+    parked_message = _text("parkedMessage")
     overflow = _document("overflow")
 
 

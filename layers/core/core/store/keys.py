@@ -23,6 +23,9 @@
 | Mapping | `C#co#L#name#<version>#<header>` | `#` | |
 | Commercial API | `C#co#L` | `#API` | |
 
+The task of a sub-agent has the place of the use that asked for it after it, `T#<ulid>#nnnnnn`, and what the sub-agent
+uses is below that use, `U#<ulid>#nnnnnn#nnnnnn`: whoever reads or deletes a question's finds both.
+
 A conversation about an entity is on GSI2, too: `C#co#E#type#id` / time of creation. Both indexes are sparse and hold
 keys alone. Tool usages are apart from the messages, so that a turn's history is one Query of exactly its messages.
 Every key begins with its company; the workspace pointer is the one way in from outside, and the list of companies the
@@ -59,6 +62,7 @@ COUNTER_SHARDS = 16  # of a company's month: a single counter would make its bus
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _ULID_LENGTH = 26
+_PLACES = re.compile(r"(?:\d{6}-)*\d{6}")
 _TIME_BITS = 48
 _HASH_BITS = 80
 _ULID_MAX = 2 ** (_TIME_BITS + _HASH_BITS) - 1
@@ -124,6 +128,11 @@ def task_id(conversation_id: str, question_ulid: str) -> str:
     return f"{conversation_id}{_TASK_MARK}{question_ulid}"
 
 
+def sub_task_id(question_id: str, place: str) -> str:
+    """The public id of a sub-agent's task, by the question and by the place of the use that asked for it."""
+    return f"{task_id(*split_message_id(question_id))}-{place.replace('#', '-')}"
+
+
 def split_message_id(id_: str) -> tuple[str, str]:
     """The conversation and the ULID in a message's id.
 
@@ -139,7 +148,29 @@ def split_task_id(id_: str) -> tuple[str, str]:
     Raises:
         PermanentError: It is no task's id.
     """
-    return _split(id_, _TASK_MARK)
+    places = place_of_task(id_).replace("#", "-")
+    if places and not _PLACES.fullmatch(places):
+        raise PermanentError("id", "this is not an id of a message or of a task")
+    return _split(id_.removesuffix(f"-{places}") if places else id_, _TASK_MARK)
+
+
+def use_reference(question_id: str, place: str) -> str:
+    """What stands for a use of a tool outside: its question's id and its place."""
+    return f"{question_id}/{place.replace('#', '-')}"
+
+
+def split_use_reference(reference: str) -> tuple[str, str] | None:
+    """The question's id and the place in what `use_reference` made; None where it is something else."""
+    question_id, _, places = reference.rpartition("/")
+    ulid = question_id.rpartition(_MESSAGE_MARK)[2]
+    if not _PLACES.fullmatch(places) or not _ULID.fullmatch(ulid) or question_id == ulid:
+        return None
+    return question_id, places.replace("-", "#")
+
+
+def place_of_task(id_: str) -> str:
+    """The place of the use that asked for a sub-agent's task; empty for a question's own."""
+    return id_.rpartition(_TASK_MARK)[2].partition("-")[2].replace("-", "#")
 
 
 def ulid_of(id_: str) -> str:
@@ -148,8 +179,7 @@ def ulid_of(id_: str) -> str:
     Raises:
         PermanentError: It is neither's id.
     """
-    mark = _TASK_MARK if _TASK_MARK in id_ else _MESSAGE_MARK
-    return _split(id_, mark)[1]
+    return split_task_id(id_)[1] if _TASK_MARK in id_ else split_message_id(id_)[1]
 
 
 def _split(id_: str, mark: str) -> tuple[str, str]:
@@ -262,7 +292,7 @@ def message_key(company_id: str, id_: str) -> Key:
 def task_key(company_id: str, id_: str) -> Key:
     """A task, by its public id."""
     conversation_id, ulid = split_task_id(id_)
-    return conversation_partition(company_id, conversation_id), TASKS + ulid
+    return conversation_partition(company_id, conversation_id), f"{TASKS}{ulid}#{place_of_task(id_)}".removesuffix("#")
 
 
 def tool_usages_of(question_ulid: str) -> str:
@@ -270,10 +300,10 @@ def tool_usages_of(question_ulid: str) -> str:
     return f"{TOOL_USAGES}{question_ulid}#"
 
 
-def tool_usage_key(company_id: str, question_id: str, step: int, place: int) -> Key:
-    """One use of a tool, by the question that it was for, its step and its place in that."""
+def tool_usage_key(company_id: str, question_id: str, place: str) -> Key:
+    """One use of a tool, by the question that it was for and its place among the uses for that."""
     conversation_id, ulid = split_message_id(question_id)
-    return conversation_partition(company_id, conversation_id), f"{tool_usages_of(ulid)}{step:03}{place:03}"
+    return conversation_partition(company_id, conversation_id), f"{tool_usages_of(ulid)}{place}"
 
 
 def text_place(company_id: str, conversation_id: str, *ulid: str) -> tuple[str, ...]:

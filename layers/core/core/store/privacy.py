@@ -125,8 +125,9 @@ class Privacy:
             self._overflow.delete_place(keys.text_place(company_id, conversation_id, ulid))
             self._overflow.delete_place(keys.text_place(company_id, conversation_id, reply_ulid))
             used = self._table.query_keys(partition, ToolUsageItem.sk.startswith(keys.tool_usages_of(ulid)))
-            rest = [keys.TASKS + ulid, keys.MESSAGES + reply_ulid, keys.MESSAGES + ulid]
-            self._table.write_batch([*used, *((partition, place) for place in rest)])
+            tasks = self._table.query_keys(partition, TaskItem.sk.startswith(keys.TASKS + ulid))
+            rest = [keys.MESSAGES + reply_ulid, keys.MESSAGES + ulid]
+            self._table.write_batch([*used, *tasks, *((partition, place) for place in rest)])
         return bool(theirs)
 
     def _delete_identities(self, company_id: str, user_id: str, user: User | None) -> None:

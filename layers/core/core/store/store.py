@@ -33,6 +33,7 @@ from core.store.tasks import Tasks
 from core.store.templates import Templates
 from core.store.threads import Threads
 from core.store.tool_usages import ToolUsages
+from core.store.waiting import Waiting
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,6 +45,7 @@ class Store:
     Attributes:
         directory: Companies, users, identities, installations and settings.
         files: Pictures and transcripts of what people attached.
+        waiting: What a person is to decide or to say.
         interruptions: What is said to a turn from outside while it runs.
         imports: Files that become clean data.
         templates: What imports are made into, and where they are handed to.
@@ -75,6 +77,7 @@ class Store:
         self.templates = Templates(self._table, overflow)
         self.interruptions = Interruptions(self._table)
         self.files = Files(overflow, self._messages)
+        self.waiting = Waiting(self._table, self._tool_usages)
         self.privacy = Privacy(self._table, overflow, self.directory, clock=clock)
 
     # Conversations
@@ -93,8 +96,7 @@ class Store:
     ) -> str:
         """Give `address` a conversation unless it has one; the thread is kept for `retention_days`.
 
-        Returns:
-            The id that stands: `conversation_id`, or the one that came first.
+        Returns the id that stands: `conversation_id`, or the one that came first.
         """
         return self._threads.open(company_id, address, conversation_id, retention_days)
 
@@ -203,6 +205,14 @@ class Store:
         """
         return self._tasks.start(claim.conversation.user_company_id, task, claim.expiry)
 
+    def end_sub_task(self, claim: Claim, task: Task) -> None:
+        """Store how a sub-agent's task ended; its tokens are counted with the turn's own."""
+        self._tasks.end(claim.conversation.user_company_id, task, claim.expiry)
+
+    def park(self, claim: Claim, *, now: datetime) -> None:
+        """Give the conversation up until a person has decided: no lease. Raises as `release_claim` does."""
+        self._change_held(claim, conversations.park(now))
+
     def history(self, claim: Claim, *, limit: int, before: str) -> tuple[Message, ...]:
         """The last `limit` messages before the message `before`, in order; one request, however many there are."""
         conversation = claim.conversation
@@ -221,10 +231,7 @@ class Store:
         self._change_held(claim, conversations.stream(keys.ulid_of(claim.task_id), outgoing_ids, now))
 
     def start_tool_usages(self, claim: Claim, usages: Sequence[ToolUsage]) -> None:
-        """Write down the tools that a step asks for, before they run; one request for up to 25.
-
-        The claim is not checked: renew it before a tool that must not run beside a successor's.
-        """
+        """Write down the tools that a step asks for, before they run; one request for up to 25, no claim checked."""
         self._tool_usages.put(claim, usages)
 
     def finish_tool_usages(self, claim: Claim, usages: Sequence[ToolUsage]) -> None:

@@ -1,6 +1,7 @@
 """Tasks in the table: started, tried again, ended. One that is COMPLETED or CANCELED stays so."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -49,6 +50,12 @@ class Tasks:
     def fail(self, company_id: str, task: Task, now: datetime, expiry: Expiry | None) -> Put:
         """The write that stores a task as FAILED, where ops look for those."""
         return Put(self._pack_failed(company_id, task, now, expiry), _has_not_ended())
+
+    def end(self, company_id: str, task: Task, expiry: Expiry | None) -> None:
+        """Store how a task ended that has no reply of its own; one that ended before stays as it is."""
+        failed = self.fail(company_id, task, task.updated_at, expiry) if task.status is TaskStatus.FAILED else None
+        with suppress(ConditionFailedError):
+            self._table.transact([failed or self.complete(company_id, task, None, expiry)])
 
     def record_failure(self, company_id: str, task: Task, now: datetime, ttl: int | None) -> Task:
         """Store a task as FAILED, keeping what it has of its run, and return the task that stands."""

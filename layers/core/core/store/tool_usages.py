@@ -1,9 +1,10 @@
 """Uses of tools in the table: beside the messages of their conversation, all of one step in one request."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from core.errors import PermanentError
-from core.models import ToolUsage
+from core.models import Approval, ApprovalStatus, ToolUsage, Usage
 from core.store import keys
 from core.store.claims import Claim
 from core.store.expiry import Expiry
@@ -28,7 +29,7 @@ class ToolUsages:
             PermanentError: `tool-usage-place`, two of them would be one item.
         """
         company_id = claim.conversation.user_company_id
-        if len({(usage.message_id, usage.step, usage.place) for usage in usages}) < len(usages):
+        if len({(usage.message_id, usage.place_of_use) for usage in usages}) < len(usages):
             raise PermanentError("tool-usage-place", "two uses of tools have the same step and place")
         self._table.write_batch([self._pack(company_id, usage, claim.expiry) for usage in usages])
 
@@ -36,6 +37,11 @@ class ToolUsages:
         """What was used for one question, in order."""
         conversation_id, ulid = keys.split_message_id(question_id)
         return self._list(company_id, conversation_id, keys.tool_usages_of(ulid))
+
+    def find(self, company_id: str, question_id: str, place: str) -> ToolUsage | None:
+        """One use, by its question and its place."""
+        item = self._table.get(ToolUsageItem, keys.tool_usage_key(company_id, question_id, place), consistent=True)
+        return self._unpack(item) if item else None
 
     def list_of_conversation(self, company_id: str, conversation_id: str) -> tuple[ToolUsage, ...]:
         """What was used in a conversation, in order."""
@@ -48,12 +54,46 @@ class ToolUsages:
 
     def _pack(self, company_id: str, usage: ToolUsage, expiry: Expiry | None) -> ToolUsageItem:
         conversation_id, ulid = keys.split_message_id(usage.message_id)
-        key = keys.tool_usage_key(company_id, usage.message_id, usage.step, usage.place)
+        key = keys.tool_usage_key(company_id, usage.message_id, usage.place_of_use)
         texts = {name: getattr(usage, name) or None for name in _TEXTS}
-        place = keys.text_place(company_id, conversation_id, ulid, key[1].rpartition("#")[2])
+        if usage.approval:
+            texts["parked_message"] = usage.approval.message or None
+        place = keys.text_place(company_id, conversation_id, ulid, usage.place_of_use.replace("#", "-"))
         packed = self._overflow.pack(place, texts, expiry)
-        tokens = usage.step_usage and usage.step_usage.model_dump(by_alias=True, exclude_defaults=True)
-        return ToolUsageItem.from_value(usage, key, ttl=expiry and expiry.ttl, step_usage=tokens, **packed)
+        counts = {name: _pack_tokens(getattr(usage, name)) for name in ("step_usage", "spent")}
+        approval = _pack_approval(usage.approval) if usage.approval else {}
+        return ToolUsageItem.from_value(usage, key, ttl=expiry and expiry.ttl, **counts, **packed, **approval)
 
     def _unpack(self, item: ToolUsageItem) -> ToolUsage:
-        return ToolUsage.model_validate({"request": "", **item.fields(), **self._overflow.unpack(item.overflow)})
+        stored = {"request": "", **item.fields(), **self._overflow.unpack(item.overflow)}
+        return ToolUsage.model_validate({**stored, "approval": _unpack_approval(item, stored)})
+
+
+def _pack_approval(approval: Approval) -> dict[str, object]:
+    return {
+        "approval": approval.status.value,
+        "approval_by": [approval.user_id, *approval.approvers],
+        "approval_until": approval.until,
+        "approval_message_ids": list(approval.message_ids) or None,
+        "decided_by": approval.decided_by,
+        "decided_at": approval.decided_at,
+    }
+
+
+def _unpack_approval(item: ToolUsageItem, stored: Mapping[str, Any]) -> Approval | None:
+    if not stored.get("approval"):
+        return None
+    return Approval(
+        status=ApprovalStatus(item.approval),
+        user_id=item.approval_by[0],
+        approvers=tuple(item.approval_by[1:]),
+        until=item.approval_until,
+        message=stored.get("parked_message") or stored.get("parkedMessage") or "",
+        message_ids=tuple(item.approval_message_ids or ()),
+        decided_by=item.decided_by,
+        decided_at=item.decided_at,
+    )
+
+
+def _pack_tokens(tokens: Usage | None) -> dict[str, int] | None:
+    return None if tokens is None else tokens.model_dump(by_alias=True, exclude_defaults=True)

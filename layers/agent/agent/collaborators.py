@@ -1,0 +1,36 @@
+"""What the turns of one process work with."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.attachments import HearingModel
+from agent.people import People
+from agent.tools import Tool
+from core.configuration import Input, Settings
+from core.models import Installation
+from core.platforms import Outbound
+from core.store import Store, keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collaborators:
+    """What a turn works with; built once per cold start.
+
+    Attributes:
+        connect: Binds the platform adapter to an installation.
+        open_tools: Makes the tools that a conversation's input names.
+        default_settings: The AI configuration of a company that has none of its own.
+        new_id: Makes an opaque id that starts with the given word.
+    """
+
+    store: Store
+    people: People
+    model: HearingModel
+    connect: Callable[[Installation], Outbound]
+    open_tools: Callable[[Input], Mapping[str, Tool]]
+    default_settings: Settings
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float] = time.monotonic
+    new_id: Callable[[str], str] = keys.new_id

@@ -1,0 +1,69 @@
+"""What waits for a person: calls of tools that need an approval, and questions back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pynamodb.expressions.update import Action
+
+from core.models import ApprovalStatus, Role, ToolStatus, ToolUsage
+from core.store import keys
+from core.store.items import MessageItem, ToolUsageItem
+from core.store.table import Table
+from core.store.tool_usages import ToolUsages
+
+ASKED = "question"  # the finish reason of a reply that asks the person back
+_WITHDRAWN = "question-withdrawn"
+
+
+class Waiting:
+    """Approvals and questions back. The first decision on a call stands. Safe to share between threads."""
+
+    def __init__(self, table: Table, usages: ToolUsages) -> None:
+        self._table = table
+        self._usages = usages
+
+    def find(self, company_id: str, question_id: str, place: str) -> ToolUsage | None:
+        """A call by its question and its place among the uses for that; None where it is not, or not any more."""
+        return self._usages.find(company_id, question_id, place)
+
+    def list_waiting(self, company_id: str, conversation_id: str) -> tuple[ToolUsage, ...]:
+        """The calls of a conversation that nobody has decided on."""
+        found = self._usages.list_of_conversation(company_id, conversation_id)
+        return tuple(each for each in found if each.approval and each.approval.status is ApprovalStatus.WAITING)
+
+    def note_shown(self, company_id: str, usage: ToolUsage, message_ids: Sequence[str]) -> None:
+        """Remember in which messages of the platform an approval is asked for."""
+        self._change(company_id, usage, [ToolUsageItem.approval_message_ids.set(list(message_ids))])
+
+    def decide(
+        self, company_id: str, usage: ToolUsage, status: ApprovalStatus, *, decided_by: str | None, now: datetime
+    ) -> ToolUsage | None:
+        """Record a decision unless there is one.
+
+        Returns:
+            The call with the decision that stands; None where the call is gone.
+        """
+        actions = [ToolUsageItem.approval.set(status.value), ToolUsageItem.decided_at.set(now)]
+        if decided_by:
+            actions.append(ToolUsageItem.decided_by.set(decided_by))
+        waiting = (ToolUsageItem.approval == ApprovalStatus.WAITING.value) & (
+            ToolUsageItem.status == ToolStatus.STARTED.value
+        )
+        key = keys.tool_usage_key(company_id, usage.message_id, usage.place_of_use)
+        self._table.change_known(ToolUsageItem, key, actions, waiting)
+        return self.find(company_id, usage.message_id, usage.place_of_use)
+
+    def withdraw_question(self, company_id: str, conversation_id: str) -> bool:
+        """Wait no longer for the answer to a question back, if that is what was said last; True where it was."""
+        partition = keys.conversation_partition(company_id, conversation_id)
+        messages = MessageItem.sk.startswith(keys.MESSAGES)
+        last = self._table.query(MessageItem, partition, messages, limit=1, newest_first=True, consistent=True)
+        if not last or last[0].role != Role.ASSISTANT.value or last[0].finish_reason != ASKED:
+            return False
+        withdrawn = [MessageItem.finish_reason.set(_WITHDRAWN)]
+        self._table.change_known(MessageItem, (last[0].pk, last[0].sk), withdrawn, MessageItem.finish_reason == ASKED)
+        return True
+
+    def _change(self, company_id: str, usage: ToolUsage, actions: Sequence[Action]) -> None:
+        key = keys.tool_usage_key(company_id, usage.message_id, usage.place_of_use)
+        self._table.change_known(ToolUsageItem, key, actions)
