@@ -7,6 +7,7 @@ and OPENAI_API_KEY; without a key its half is skipped, never made up.
 import os
 import sys
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -54,7 +55,7 @@ class AskedModel:
                 finish_reason, usage = event.finish_reason, event.usage
         return Completion(text=text, finish_reason=finish_reason, usage=usage)
 
-    def cost_of(self, usage: Usage) -> float | None:  # noqa: ARG002 - it is not known here
+    def cost_of(self, usage: Usage) -> Decimal | None:  # noqa: ARG002 - it is not known here
         """Nobody says."""
         return None
 

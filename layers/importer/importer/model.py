@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol
 
 from core.models import Usage
-from importer.values import PageImage
+from importer.values import PageImage, Recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,5 +57,12 @@ class Model(Protocol):
             PermanentError: It will not.
         """
 
-    def cost_of(self, usage: Usage) -> float | None:
+    def cost_of(self, usage: Usage) -> Decimal | None:
         """US dollars; None where the price is not known."""
+
+
+class Transcriber(Protocol):
+    """Writes down what is said."""
+
+    def transcribe(self, recording: Recording) -> str:
+        """What is said in it. Raises what `Model.complete` raises."""

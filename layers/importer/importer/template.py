@@ -56,6 +56,7 @@ class Template(Value):
         record: JSON Schema of one record: an object whose properties are the fields.
         hints: By field.
         contract: What happens to what does not fit.
+        is_one_per_document: A document is one record (an invoice) instead of holding any number of them (a list).
         max_errors: Rejected rows at which an import fails; None leaves it at one half of the rows.
     """
 
@@ -64,6 +65,7 @@ class Template(Value):
     record: dict[str, Any]
     hints: dict[str, FieldHint] = Field(default_factory=dict)
     contract: Contract = Contract.DISCARD_ROW
+    is_one_per_document: bool = False
     max_errors: int | None = Field(default=None, ge=0)
 
     @field_validator("record")

@@ -90,13 +90,23 @@ class Heading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageImage:
-    """An image of a page, or the page itself drawn. `load` gives its bytes when somebody wants them."""
+    """An image of a page, or the page itself drawn. `load` gives its bytes while the document is open."""
 
     media_type: str
     width: int
     height: int
     load: Callable[[], bytes]
     is_page: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """What is to be listened to. `load` gives its bytes while the document is open."""
+
+    name: str
+    media_type: str
+    size: int
+    load: Callable[[], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +117,7 @@ class Page:
         number: From 1.
         text: Its text in reading order; empty for a scan.
         is_scan: Nothing but images: it needs eyes.
+        recording: What is said on it, where it is one: it needs ears.
     """
 
     number: int
@@ -114,6 +125,7 @@ class Page:
     headings: tuple[Heading, ...] = ()
     images: tuple[PageImage, ...] = ()
     is_scan: bool = False
+    recording: Recording | None = None
 
 
 class OperationName(StrEnum):

@@ -3,8 +3,9 @@
 How to write one. Add `readers/<format>.py` (the file is the registration) with exactly one public name besides
 constants, `READER`, of one of two shapes, and teach `importer.identify` what such a file looks like. It may import
 `importer.problems`, `importer.values`, `importer.source`, `importer.template`, what profiles text (`encoding`,
-`dialect`, `profile`) and its own library; never another reader, S3 or the table. Import heavy libraries inside
-functions.
+`dialect`, `profile`), what formats have in common (`archive`, `compound`, `markup`, `office`, `hypertext`, `grid`,
+`layout`, `serials`, `pictures`, `guard`) and its own library; never another reader, S3 or the table. Import heavy
+libraries inside functions, and run what is native or may raise anything in `importer.guard`.
 
 - `TableReader` gives named tables and their rows in chunks of about `CHUNK_ROWS`. `open` does whatever profiling is
   needed (encoding, header row, footer) and must not read the file to its end unless the format demands it. `read`
