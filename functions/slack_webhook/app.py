@@ -1,4 +1,4 @@
-"""Door: POST /slack/events. Takes Slack's call, puts what it says on MessagesQueue or SignalsQueue, acknowledges it."""
+"""Door: POST /slack/events, /slack/interactions, /slack/commands. Puts what they say on its queue, acknowledges it."""
 
 from datetime import UTC, datetime
 from functools import partial

@@ -7,6 +7,7 @@ answer is delivered again and never bought a second time, a platform message tha
 
 import hashlib
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -70,6 +71,10 @@ def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators)
             )
         _end(message, "refused")
         return
+    placed = outbound.place(message)
+    if placed.address != message.address:
+        conversation_id = collaborators.store.find_conversation_id(installation.company_id, placed.address)
+    delivery = replace(delivery, message=placed)
     turn = _Turn(delivery, installation.company_id, company, person, outbound, collaborators)
     if turn.is_new_conversation:
         turn.start_afresh()
@@ -109,6 +114,7 @@ class _Turn:
         self._stored_reply: Message | None = None
         self._task: Task | None = None
         self._failed_task: Task | None = None
+        self._conversation_id = ""
         message = self._message
         self._ulid = keys.question_ulid(message.address, message.external_message_id, message.sent_at)
 
@@ -150,6 +156,7 @@ class _Turn:
                 self._use.new_id("cnv"),
                 retention_days=self._retention_days,
             )
+        self._conversation_id = conversation_id
         claim = self._store.claim_conversation(
             self._company_id,
             conversation_id,
@@ -336,7 +343,12 @@ class _Turn:
             is_unrecorded=is_redelivery or self._delivery.attempt > 1,
             answered_ids=answered_ids,
             is_alone=True,  # the claim is ours
+            stop_reference=keys.task_id(self._conversation_id, self._ulid),
+            feedback_reference=keys.message_id(self._conversation_id, keys.reply_ulid(self._ulid)),
+            language=self._language,
         )
+        if claim is not None:
+            self._outbound.show_working(target)
         self._shown = self._outbound.open_reply(target, posted=remember)
         return self._shown
 

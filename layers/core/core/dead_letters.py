@@ -32,6 +32,7 @@ def give_up(
     if installation is None or not installation.enabled:
         _end(message, "no-installation")
         return
+    message = _place(message, installation, connect)
     conversation_id = store.find_conversation_id(installation.company_id, message.address)
     if conversation_id is None and not message.is_addressed:
         _end(message, "not-addressed")
@@ -63,7 +64,8 @@ def _end_turn(
         if reply := store.find_reply(company_id, keys.message_id(conversation_id, ulid)):
             _deliver(message, company_id, reply, store, connect(installation))
         return
-    ids = _tell(message, connect(installation), _begun(conversation, task))
+    reference = keys.message_id(conversation_id, keys.reply_ulid(ulid))
+    ids = _tell(message, connect(installation), _begun(conversation, task), reference)
     store.save_task_outgoing_ids(company_id, task, ids)
 
 
@@ -89,7 +91,13 @@ def _begun(conversation: Conversation | None, task: Task) -> tuple[str, ...]:
 
 
 def _deliver(message: MessageReceived, company_id: str, reply: Message, store: Store, outbound: Outbound) -> None:
-    target = reply_to(message, outgoing_ids=reply.outgoing_ids, is_unrecorded=True)
+    target = reply_to(
+        message,
+        outgoing_ids=reply.outgoing_ids,
+        is_unrecorded=True,
+        feedback_reference=reply.id,
+        language=reply.language,
+    )
 
     def remember(ids: tuple[str, ...]) -> None:
         store.save_outgoing_ids(company_id, reply, ids)
@@ -97,8 +105,19 @@ def _deliver(message: MessageReceived, company_id: str, reply: Message, store: S
     outbound.open_reply(target, posted=remember).finish(speak(reply))
 
 
-def _tell(message: MessageReceived, outbound: Outbound, known: tuple[str, ...]) -> tuple[str, ...]:
-    target = reply_to(message, outgoing_ids=known, is_unrecorded=True)
+def _place(
+    message: MessageReceived, installation: Installation, connect: Callable[[Installation], Outbound]
+) -> MessageReceived:
+    """The message where its conversation is; as it came where the platform can no longer say."""
+    try:
+        return connect(installation).place(message)
+    except PermanentError as exc:
+        logger.error("message has no place", extra={"correlation_id": message.correlation_id, "code": exc.code})
+        return message
+
+
+def _tell(message: MessageReceived, outbound: Outbound, known: tuple[str, ...], reference: str = "") -> tuple[str, ...]:
+    target = reply_to(message, outgoing_ids=known, is_unrecorded=True, feedback_reference=reference)
     return outbound.open_reply(target, posted=lambda _: None).finish(explain_failure(_CODE))
 
 

@@ -27,9 +27,11 @@ def request_of(body: bytes, headers: Mapping[str, str] | None = None, *, path: s
     )
 
 
-def signed(body: bytes, *, secret: str = SECRET, at: float | None = None) -> WebhookRequest:
+def signed(
+    body: bytes, *, secret: str = SECRET, at: float | None = None, path: str = "/slack/events"
+) -> WebhookRequest:
     """The same with Slack's signature."""
-    return request_of(body, payloads.sign(secret, body, NOW.timestamp() if at is None else at))
+    return request_of(body, payloads.sign(secret, body, NOW.timestamp() if at is None else at), path=path)
 
 
 def posted(payload: Mapping[str, object] | payloads.Envelope) -> WebhookRequest:
@@ -41,4 +43,4 @@ def from_file(name: str) -> WebhookRequest:
     """A signed request with the body of `events/slack/<name>.json`."""
     event = json.loads((_EVENTS / f"{name}.json").read_text())
     body = event["body"].encode()
-    return signed(base64.b64decode(body) if event["isBase64Encoded"] else body)
+    return signed(base64.b64decode(body) if event["isBase64Encoded"] else body, path=event["rawPath"])

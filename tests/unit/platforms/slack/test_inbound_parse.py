@@ -123,8 +123,9 @@ def test_mention_with_a_label_counts() -> None:
         ("bot_message_own", "own-message"),
         ("bot_message_other", "bot-message"),
         ("channel_join", "subtype"),
-        ("message_changed", "subtype"),
-        ("message_deleted", "subtype"),
+        ("message_unfurled", "not-edited"),
+        ("tokens_of_people_revoked", "tokens-of-people"),
+        ("ssl_check", "ssl-check"),
     ],
 )
 def test_what_no_person_asked_is_ignored(name: str, reason: str) -> None:
@@ -286,7 +287,7 @@ def test_long_request_id_is_bounded() -> None:
     assert len(_only(_inbound.parse(request, NOW)).correlation_id) <= 128
 
 
-@pytest.mark.parametrize(("path", "status"), [("/slack/commands", 404), ("/", 404)])
+@pytest.mark.parametrize(("path", "status"), [("/slack/install", 404), ("/", 404)])
 def test_other_paths_are_refused(path: str, status: int) -> None:
     with pytest.raises(RequestRejectedError) as caught:
         _inbound.parse(request_of(b"{}", path=path), NOW)

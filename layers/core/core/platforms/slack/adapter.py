@@ -1,5 +1,6 @@
 """Slack: who a person is, what a file holds, and everything that is said into a channel or a direct message."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -64,14 +65,22 @@ class Slack:
         email = profile.get("email")
         is_trusted = isinstance(email, str) and "@" in email and user.get("is_email_confirmed") is not False
         names = (profile.get("real_name"), profile.get("display_name"), user.get("real_name"), user.get("name"))
-        workspace_id = user.get("team_id")
+        workspace_id = self._workspace_of(user)
         return Person(
             external_user_id=external_user_id,
-            workspace_id=workspace_id if isinstance(workspace_id, str) else self._connection.installation.workspace_id,
+            workspace_id=workspace_id,
             email=email if is_trusted else None,
             name=next((name for name in names if isinstance(name, str) and name), external_user_id)[:_LONGEST_NAME],
             is_bot=user.get("is_bot") is True,
         )
+
+    def _workspace_of(self, user: Mapping[str, object]) -> str:
+        """Where a user belongs: the installation's organisation, where the user is one of its people; else a team."""
+        own, team = self._connection.installation.workspace_id, user.get("team_id")
+        organisation = user.get("enterprise_user")
+        if isinstance(organisation, dict) and organisation.get("enterprise_id") == own:
+            return own
+        return team if isinstance(team, str) else own
 
     def fetch_file(self, file: FileReference, *, max_bytes: int) -> bytes:
         """The bytes of an attached file. The token goes to Slack's own hosts and nowhere else.
@@ -88,14 +97,14 @@ class Slack:
 
     def open_reply(self, target: ReplyTarget, *, posted: Posted) -> Reply:
         """Start an answer. `posted` is called with all ids as soon as a message was made, before any more."""
-        if target.is_private:
+        if target.is_private or placing.is_command(target.in_reply_to):
             return PrivateReply(self._connection, self._api, target, posted=posted)
         buttons, monotonic = self._buttons(target), self._connection.monotonic
         reply = SlackReply(self._api, target, posted=posted, monotonic=monotonic, buttons=buttons)
         return _EndingReply(reply, self._sessions)
 
     def _buttons(self, target: ReplyTarget) -> Buttons | None:
-        if not target.stop_reference and not target.feedback_reference:
+        if not (target.stop_reference or target.feedback_reference or target.outgoing_ids):
             return None
         stop = [blocks.stop_button(target.stop_reference, target.language)] if target.stop_reference else []
         is_stop_there = self._sessions.has_stop_button

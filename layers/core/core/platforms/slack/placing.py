@@ -18,9 +18,14 @@ _PART = "command"
 _CLOCKS_APART = timedelta(minutes=5)  # ours, by which a command was taken, and Slack's
 
 
+def is_command(message_id: str) -> bool:
+    """Whether a message is a command that got no message of its own: only its asker can be answered."""
+    return message_id.startswith(COMMAND_MARK)
+
+
 def place(api: SlackApi, message: MessageReceived) -> MessageReceived:
     """`message` in the thread of its own root; as it came where it is no command or only its asker sees the answer."""
-    if not message.external_message_id.startswith(COMMAND_MARK) or message.is_private:
+    if not is_command(message.external_message_id) or message.is_private:
         return message
     try:
         root = _post_root(api, message)
