@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from core.errors import PermanentError
-from core.models import Address, ContentPart, Conversation, Message, Task, ToolUsage
+from core.models import Address, ContentPart, Conversation, Feedback, Message, Task, ToolUsage
 from ops import show
 from ops.directory_commands import CompanyOption, JsonOption, UserOption, find_user
 from ops.stack import Operations, open_stack
@@ -85,8 +85,9 @@ def show_conversation(
     messages = operations.store.list_messages(company, conversation_id)
     tasks = operations.store.list_tasks(company, conversation_id)
     usages = operations.store.list_conversation_tool_usages(company, conversation_id)
+    feedback = operations.store.feedback.list_of(company, conversation_id)
     if as_json:
-        lists = {"messages": messages, "tasks": tasks, "toolUsages": usages}
+        lists = {"messages": messages, "tasks": tasks, "toolUsages": usages, "feedback": feedback}
         parts = {name: [*map(show.to_json, values)] for name, values in lists.items()}
         show.emit_json({"conversation": show.to_json(conversation)} | parts)
         return
@@ -95,6 +96,8 @@ def show_conversation(
     _show_tasks(tasks)
     if usages:
         _show_tool_usages(usages)
+    if feedback:
+        _show_feedback(feedback)
 
 
 @conversations.command("failed")
@@ -200,6 +203,13 @@ def _show_tasks(tasks: Sequence[Task]) -> None:
     )
     columns = ("Time", "Status", "Try", "Model", "In", "Cached", "Out", "First ms", "All ms", "Error")
     show.table(columns, rows, title="Tasks")
+
+
+def _show_feedback(feedback: Sequence[Feedback]) -> None:
+    rows = (
+        (each.message_id, each.user_id, each.value, _shorten(each.comment or ""), each.created_at) for each in feedback
+    )
+    show.table(("Answer", "User", "Feedback", "Comment", "Since"), rows, title="Feedback")
 
 
 def _show_tool_usages(usages: Sequence[ToolUsage]) -> None:

@@ -162,4 +162,5 @@ def _export(operations: Operations, company_id: str, conversation_id: str) -> di
         "pictures": _read_pictures(operations, messages),
         "tasks": [*map(show.to_json, store.list_tasks(company_id, conversation_id))],
         "toolUsages": [*map(show.to_json, store.list_conversation_tool_usages(company_id, conversation_id))],
+        "feedback": [*map(show.to_json, store.feedback.list_of(company_id, conversation_id))],
     }

@@ -18,6 +18,7 @@ from core.telemetry import logger
 
 settings = SignalSettings.from_env()
 sqs = create_sqs_client()
+secrets = Secrets()
 
 # Built once per cold start; every collaborator of the use case is named here and nowhere else.
 handle_signals = partial(
@@ -26,11 +27,10 @@ handle_signals = partial(
     handle=partial(
         handle_signal,
         store=Store(settings.table_name, bucket_name=settings.bucket_name),
-        connect=partial(
-            connect, read_secret=Secrets().read, options=settings.platform_options, http=Http(), kept=Kept()
-        ),
+        connect=partial(connect, read_secret=secrets.read, options=settings.platform_options, http=Http(), kept=Kept()),
         resume=partial(publish, queue=Queue(sqs, settings.messages_queue_url), trace_header=read_trace_header),
         clock=partial(datetime.now, UTC),
+        forget_secret=secrets.delete,
     ),
     queue=Queue(sqs, settings.signals_queue_url, settings.max_receive_count),
 )

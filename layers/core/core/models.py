@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
@@ -323,6 +323,16 @@ class Message(Value):
         is_question = self.role is Role.USER
         read = (part for part in self.content if not (is_question and part.type is ContentType.JSON))
         return "\n".join(filter(None, map(_read_part, read)))
+
+
+class Feedback(Value):
+    """What a person thinks of an answer: one word of each person, the last one said, with a comment or without."""
+
+    message_id: str  # of the answer
+    user_id: str
+    value: Literal["up", "down"]
+    comment: str | None = None
+    created_at: Time
 
 
 class Task(Value):

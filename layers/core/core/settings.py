@@ -95,6 +95,7 @@ class ProcessorSettings(ConsumerSettings):
     """What the processor of messages is told."""
 
     messages_queue_url: Name
+    signals_queue_url: Name
     openai_api_key_secret_name: Name
     openai_base_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
     openai_model: Name
@@ -181,6 +182,23 @@ class Secrets:
         value = self._fetch(name)  # no lock: where Secrets Manager hangs, threads would wait one after the other
         self._kept[name] = (now, value)
         return value
+
+    def delete(self, name: str) -> None:
+        """Forget a secret for good. One that is gone, or that this function may not delete, is left at that.
+
+        Raises:
+            RetryableError: Secrets Manager cannot do it now.
+        """
+        with self._creating:
+            client = self._client = self._client or create_secrets_client()
+        try:
+            client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] not in _UNREADABLE:
+                raise RetryableError("secrets-unavailable", "Secrets Manager cannot delete now") from exc
+        except BotoCoreError as exc:
+            raise RetryableError("secrets-unavailable", "Secrets Manager gave no answer") from exc
+        self._kept.pop(name, None)
 
     def _fetch(self, name: str) -> str:
         with self._creating:

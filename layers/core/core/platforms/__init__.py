@@ -320,6 +320,10 @@ class Outbound(Protocol):
         """What the person wrote, as Markdown for the model: mentions of the assistant removed, others made readable."""
 
 
+def _ignore(installation: Installation) -> None:
+    """Nothing: somebody else will say it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """What an adapter is handed.
@@ -332,6 +336,7 @@ class Connection:
         kept: What was fetched with a time limit, access tokens above all; shared by all connections of the process.
         monotonic: A clock of seconds.
         sleep: Waits.
+        revoked: Is told of the installation when the platform says that its token is no longer good.
     """
 
     installation: Installation
@@ -341,6 +346,7 @@ class Connection:
     kept: Kept
     monotonic: Callable[[], float]
     sleep: Callable[[float], None]
+    revoked: Callable[[Installation], None] = _ignore
 
 
 def connect(
@@ -352,6 +358,7 @@ def connect(
     kept: Kept,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    revoked: Callable[[Installation], None] = _ignore,
 ) -> Outbound:
     """The adapter of the installation's platform, found by the folder's name and bound to the installation.
 
@@ -363,6 +370,7 @@ def connect(
         kept: What adapters keep between connections; a door makes one per cold start.
         monotonic: A clock of seconds.
         sleep: Waits.
+        revoked: Is told when a platform says that an installation's token is no longer good.
 
     Raises:
         PermanentError: There is no such platform, or the installation's secret cannot be read.
@@ -381,6 +389,7 @@ def connect(
             kept=kept,
             monotonic=monotonic,
             sleep=sleep,
+            revoked=revoked,
         )
     )
     return outbound

@@ -14,6 +14,9 @@ from core.platforms import Outbound
 from core.queues import Delivery
 from core.signals.approval import decide
 from core.signals.case import Case
+from core.signals.feedback import note_feedback
+from core.signals.installations import uninstall
+from core.signals.pages import show_home, welcome
 from core.signals.stopping import stop
 from core.store import Store
 from core.telemetry import logger, metrics
@@ -21,6 +24,10 @@ from core.telemetry import logger, metrics
 _SUBJECTS: Mapping[SignalKind, Callable[[Case], str]] = {
     SignalKind.APPROVAL: decide,
     SignalKind.STOP: stop,
+    SignalKind.FEEDBACK: note_feedback,
+    SignalKind.WELCOME: welcome,
+    SignalKind.HOME: show_home,
+    SignalKind.UNINSTALL: uninstall,
 }
 # What is about the installation itself is handled where it is switched off, too.
 _OF_INSTALLATIONS = frozenset({SignalKind.INSTALL, SignalKind.UNINSTALL})
@@ -33,6 +40,7 @@ def handle_signal(
     connect: Callable[[Installation], Outbound],
     resume: Callable[[MessageReceived], None],
     clock: Callable[[], datetime],
+    forget_secret: Callable[[str], None],
 ) -> None:
     """Handle one signal. What nobody handles, as what a later release means by it, ends quietly.
 
@@ -57,6 +65,7 @@ def handle_signal(
         connect=connect,
         resume=resume,
         clock=clock,
+        forget_secret=forget_secret,
     )
     try:
         outcome = subject(case)

@@ -17,6 +17,7 @@ class Case:
     Attributes:
         attempt: 1 for the first delivery, more for redeliveries.
         is_last: No further delivery follows: what cannot be done now goes to the dead-letter queue.
+        forget_secret: Deletes the secret of that name for good; one that is gone is fine.
         installation: Of the workspace that the signal came from: it decides the company, whatever the signal says.
         resume: Puts a message on its queue again whose turn waited for this.
     """
@@ -29,6 +30,7 @@ class Case:
     connect: Callable[[Installation], Outbound]
     resume: Callable[[MessageReceived], None]
     clock: Callable[[], datetime]
+    forget_secret: Callable[[str], None]
 
     @property
     def company_id(self) -> str:

@@ -212,6 +212,28 @@ class Directory:
             raise PermanentError("not-found", "the company has no installation in this workspace") from exc
         return Installation.model_validate(item.fields())
 
+    def put_installation(self, installation: Installation) -> None:
+        """Store a company's installation as it is now, in the place of what stood there.
+
+        Raises:
+            PermanentError: `workspace-taken`, the workspace is another company's.
+        """
+        place = installation.platform, installation.workspace_id
+        workspace = WorkspaceItem(*keys.workspace_key(*place), company_id=installation.company_id)
+        is_ours = WorkspaceItem.pk.does_not_exist() | (WorkspaceItem.company_id == installation.company_id)
+        item = InstallationItem.from_value(installation, _installation_key(installation))
+        try:
+            self._table.transact([Put(workspace, is_ours), Put(item)])
+        except ConditionFailedError as exc:
+            raise PermanentError("workspace-taken", "the workspace belongs to another company") from exc
+
+    def end_installation(self, installation: Installation, *, installed_before: datetime, now: datetime) -> bool:
+        """Switch off what the platform removed, unless it was installed anew since; True where it is off now."""
+        item = InstallationItem
+        actions = [item.enabled.set(False), item.status.set("UNINSTALLED"), item.updated_at.set(now)]
+        is_older = (item.updated_at <= installed_before) | (item.status == "UNINSTALLED")
+        return self._table.change_known(item, _installation_key(installation), actions, is_older)
+
     def list_installations(self, company_id: str) -> tuple[Installation, ...]:
         """A company's installations, by platform and workspace."""
         items = self._table.query(InstallationItem, keys.installations_partition(company_id))

@@ -274,6 +274,16 @@ class MessageItem(Item):
     overflow = _document("overflow")
 
 
+class FeedbackItem(Item):
+    """PK `C#co#V#conv`, SK `F#ulid of its answer#user`."""
+
+    message_id = _text("messageId")
+    user_id = _text("userId")
+    value = _text("value")
+    comment = _text("comment")
+    created_at = _time("createdAt")
+
+
 class TaskItem(Item):
     """PK `C#co#V#conv`, SK `T#ulid of its question`; GSI1 `C#co#F` only while FAILED.
 

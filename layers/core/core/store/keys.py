@@ -15,6 +15,7 @@
 | Message | `C#co#V#conv` | `M#<ulid>` | |
 | Task | `C#co#V#conv` | `T#<ulid of its question>` | `C#co#F` / updatedAt, only while FAILED |
 | Tool usage | `C#co#V#conv` | `U#<ulid of its question>#nnnnnn` | |
+| Feedback | `C#co#V#conv` | `F#<ulid of its answer>#user` | |
 | Usage | `C#co#Q#yyyymm` | `D#dd#U#user`, `M#nn` | |
 | Import | `C#co#I#imp` | `#META` | `C#co#I` / updatedAt |
 | Import's part | `C#co#I#imp` | `R#nnnnnn` | |
@@ -54,6 +55,7 @@ MESSAGES = "M#"
 TASKS = "T#"
 TOOL_USAGES = "U#"
 IMPORT_PARTS = "R#"
+FEEDBACK = "F#"
 SETTINGS_VERSIONS = "v#"
 MONTH_SHARDS = "M#"
 DAY_COUNTERS = "D#"
@@ -287,6 +289,17 @@ def message_key(company_id: str, id_: str) -> Key:
     """A message, by its public id."""
     conversation_id, ulid = split_message_id(id_)
     return conversation_partition(company_id, conversation_id), MESSAGES + ulid
+
+
+def feedback_key(company_id: str, message_id_: str, user_id: str) -> Key:
+    """What a person thinks of an answer, by the answer's public id. Not among the messages: those are one Query."""
+    conversation_id, ulid = split_message_id(message_id_)
+    return conversation_partition(company_id, conversation_id), FEEDBACK + _join(ulid, user_id)
+
+
+def feedback_end(user_id: str) -> str:
+    """How the places of a person's feedback end."""
+    return "#" + _join(user_id)
 
 
 def task_key(company_id: str, id_: str) -> Key:

@@ -10,7 +10,16 @@ from core.store.claims import ConversationBusyError
 from core.store.directory import Directory
 from core.store.expiry import Expiry, expiry_after
 from core.store.faults import ConditionFailedError
-from core.store.items import ConversationItem, Item, MessageItem, TaskItem, ThreadItem, ToolUsageItem, UsageItem
+from core.store.items import (
+    ConversationItem,
+    FeedbackItem,
+    Item,
+    MessageItem,
+    TaskItem,
+    ThreadItem,
+    ToolUsageItem,
+    UsageItem,
+)
 from core.store.keys import Key
 from core.store.overflow import Overflow
 from core.store.table import Delete, Table
@@ -126,8 +135,12 @@ class Privacy:
             self._overflow.delete_place(keys.text_place(company_id, conversation_id, reply_ulid))
             used = self._table.query_keys(partition, ToolUsageItem.sk.startswith(keys.tool_usages_of(ulid)))
             tasks = self._table.query_keys(partition, TaskItem.sk.startswith(keys.TASKS + ulid))
+            tasks += self._table.query_keys(partition, FeedbackItem.sk.startswith(keys.FEEDBACK + reply_ulid))
             rest = [keys.MESSAGES + reply_ulid, keys.MESSAGES + ulid]
             self._table.write_batch([*used, *tasks, *((partition, place) for place in rest)])
+        judged = self._table.query_keys(partition, FeedbackItem.sk.startswith(keys.FEEDBACK))
+        ends = keys.feedback_end(user_id)
+        self._table.write_batch([key for key in judged if key[1].endswith(ends)])
         return bool(theirs)
 
     def _delete_identities(self, company_id: str, user_id: str, user: User | None) -> None:
@@ -174,6 +187,8 @@ class Privacy:
             self._expire(TaskItem, (task.pk, task.sk), expiry_after(days, task.created_at))
         for usage in self._table.query(ToolUsageItem, meta.pk, ToolUsageItem.sk.startswith(keys.TOOL_USAGES)):
             self._expire(ToolUsageItem, (usage.pk, usage.sk), expiry_after(days, usage.started_at))
+        for feedback in self._table.query(FeedbackItem, meta.pk, FeedbackItem.sk.startswith(keys.FEEDBACK)):
+            self._expire(FeedbackItem, (feedback.pk, feedback.sk), latest)
         self._overflow.set_expiry(keys.text_place(company.id, conversation_id), latest)
 
     def _expire(self, kind: type[Item], key: Key, expiry: Expiry | None, condition: Any = None) -> None:

@@ -20,6 +20,7 @@ from core.store.counters import Counters, count_turn
 from core.store.directory import Directory
 from core.store.expiry import expiry_after, read_clock
 from core.store.faults import ConditionFailedError
+from core.store.feedback import FeedbackBook
 from core.store.files import Files
 from core.store.imports import Imports
 from core.store.inputs import Inputs
@@ -50,6 +51,8 @@ class Store:
         imports: Files that become clean data.
         templates: What imports are made into, and where they are handed to.
         privacy: What ops do with what people said.
+        feedback: What people think of answers.
+        privacy: What ops do with what people said: export, delete, forget, keep for a time.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Store:
         self.interruptions = Interruptions(self._table)
         self.files = Files(overflow, self._messages)
         self.waiting = Waiting(self._table, self._tool_usages)
+        self.feedback = FeedbackBook(self._table)
         self.privacy = Privacy(self._table, overflow, self.directory, clock=clock)
 
     # Conversations

@@ -19,9 +19,7 @@ _MAX_WAITS = 3  # of that kind within one call, so that a busy workspace cannot 
 _WAIT_UNKNOWN = timedelta(seconds=1)  # a rate limit that does not say how long
 _WORD = re.compile(r"[a-z0-9_]{1,64}")
 
-_REVOKED = frozenset(
-    {"token_revoked", "token_expired", "account_inactive", "invalid_auth", "not_authed", "team_access_not_granted"}
-)
+_REVOKED = frozenset({"token_revoked", "account_inactive", "invalid_auth", "not_authed", "team_access_not_granted"})
 _CHANNEL_UNAVAILABLE = frozenset(
     {"channel_not_found", "is_archived", "not_in_channel", "is_inactive", "user_disabled", "messages_tab_disabled"}
     | {"restricted_action", "restricted_action_read_only_channel", "restricted_action_thread_only_channel"}
@@ -35,7 +33,9 @@ _CHANNEL_UNAVAILABLE = frozenset(
 _RATE_LIMITED = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 # Slack says of these that some of the work may have been done, or does not say.
 _OUTCOME_UNKNOWN = frozenset({"internal_error", "fatal_error", "service_unavailable"})
-_TEMPORARY = frozenset({"request_timeout", "team_added_to_org", "org_login_required"})
+_TEMPORARY = frozenset({"token_expired", "request_timeout", "team_added_to_org", "org_login_required"})
+
+REVOKED = "installation-revoked"
 
 type Json = dict[str, object]
 
@@ -115,7 +115,12 @@ class SlackApi:
             if exc.code != "rate-limited" or exc.retry_after is not None:
                 raise
             raise RetryableError(exc.code, exc.message, retry_after=_WAIT_UNKNOWN) from exc
-        return _read_answer(method, answer)
+        try:
+            return _read_answer(method, answer)
+        except PermanentError as exc:
+            if exc.code == REVOKED:
+                self._connection.revoked(self._connection.installation)
+            raise
 
 
 def _read_answer(method: str, answer: Answer) -> Json:
@@ -137,7 +142,7 @@ def _read_answer(method: str, answer: Answer) -> Json:
 def _translate(method: str, word: str) -> RetryableError | PermanentError:
     """The error of ours that one of Slack's words means."""
     if word in _REVOKED:
-        return PermanentError("installation-revoked", f"Slack does not accept the installation's token: {word}")
+        return PermanentError(REVOKED, f"Slack does not accept the installation's token: {word}")
     if word in _CHANNEL_UNAVAILABLE:
         return PermanentError("channel-unavailable", f"Slack closes the channel to the assistant: {word}")
     if word in _RATE_LIMITED:
