@@ -17,8 +17,9 @@ from types import FrameType
 
 from local.aws import ADMIN_KEY, ADMIN_SECRET, REGION, Aws, start_emulator
 from local.build import build, host_architecture
-from local.deploy import MODEL_KEY_SECRET_NAME, SIGNING_SECRET_NAME, STACK_NAME, STAGE, deploy
+from local.deploy import CLIENT_SECRET_NAME, MODEL_KEY_SECRET_NAME, SIGNING_SECRET_NAME, STACK_NAME, STAGE, deploy
 from local.fake_slack.demo import DEMO
+from local.fake_slack.oauth import CLIENT_ID, CLIENT_SECRET
 from local.logs import FunctionLogs
 from local.options import Options
 from local.processes import (
@@ -84,6 +85,7 @@ class Cloud:
         bot = identify_bot(outside.slack_api_base_url, outside.slack_bot_token)
         with _step("secrets"):
             aws.write_secret(SIGNING_SECRET_NAME, self._options.slack_signing_secret)
+            aws.write_secret(CLIENT_SECRET_NAME, CLIENT_SECRET)
             aws.write_secret(MODEL_KEY_SECRET_NAME, self._options.openai_api_key or "not-needed")
         with _step("sam build"):
             template = build(host_architecture())
@@ -182,6 +184,8 @@ class Cloud:
             "Architecture": host_architecture(),
             "LogLevel": "DEBUG",
             "SlackApiBaseUrl": outside.slack_api_base_url,
+            "SlackClientId": CLIENT_ID,
+            "SlackAuthorizeUrl": f"{outside.slack_api_base_url.removesuffix('api/')}oauth/v2/authorize",
             "ToolInsecureHosts": "127.0.0.1",
             "OpenAIBaseUrl": outside.model_base_url,
             "OpenAIModel": outside.openai_model,

@@ -13,6 +13,7 @@ from local.tools import install, tool_environment
 STAGE = "local"
 STACK_NAME = "parley-local"
 SIGNING_SECRET_NAME = f"parley/{STAGE}/slack-signing-secret"
+CLIENT_SECRET_NAME = f"parley/{STAGE}/slack-client-secret"
 MODEL_KEY_SECRET_NAME = f"parley/{STAGE}/openai-api-key"
 _ARTIFACTS = "parley-artifacts"
 
@@ -30,6 +31,7 @@ def deploy(aws: Aws, template: Path, parameters: Mapping[str, str], *, log: Path
     given = {
         "Stage": STAGE,
         "SlackSigningSecretName": SIGNING_SECRET_NAME,
+        "SlackClientSecretName": CLIENT_SECRET_NAME,
         "OpenAIApiKeySecretName": MODEL_KEY_SECRET_NAME,
         **parameters,
     }

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from ops import conversation_commands, directory_commands, privacy_commands, queue_commands, settings_commands, show
+from ops import (
+    conversation_commands,
+    directory_commands,
+    privacy_commands,
+    queue_commands,
+    settings_commands,
+    show,
+    slack_commands,
+)
 from ops.stack import Choice
 
 app = typer.Typer(
@@ -43,10 +51,12 @@ directory_commands.users.command("forget")(privacy_commands.forget_user)
 conversation_commands.conversations.command("stop")(privacy_commands.stop_conversation)
 conversation_commands.conversations.command("export")(privacy_commands.export_conversation)
 conversation_commands.conversations.command("delete")(privacy_commands.delete_conversation)
+directory_commands.installations.command("link")(slack_commands.print_link)
 app.add_typer(directory_commands.companies, name="companies")
 app.add_typer(directory_commands.users, name="users")
 app.add_typer(directory_commands.identities, name="identities")
 app.add_typer(directory_commands.installations, name="installations")
+app.add_typer(slack_commands.slack, name="slack")
 app.add_typer(settings_commands.settings, name="settings")
 app.add_typer(conversation_commands.conversations, name="conversations")
 app.command("usage")(conversation_commands.show_usage)

@@ -62,6 +62,12 @@ class Stack(BaseModel):
     aws_access_key_id: str | None = Field(default=None, repr=False)
     aws_secret_access_key: str | None = Field(default=None, repr=False)
     demo: Demo | None = None
+    api_url: str = ""
+
+    @property
+    def install_key_name(self) -> str:
+        """Where the key is kept that signs install links."""
+        return f"parley/{self.stage}/install-key"
 
     def secret_name(self, platform: str, workspace_id: str) -> str:
         """Where the token of an installation is kept; template.yaml lets the functions read what is named so."""
@@ -190,6 +196,7 @@ def _describe(session: "boto3.Session", name: str) -> Stack:
             region=session.region_name,
             table_name=outputs["TableName"],
             bucket_name=outputs["BucketName"],
+            api_url=outputs["ApiUrl"],
             queue_urls=QueueUrls(
                 messages=outputs["MessagesQueueUrl"],
                 messages_dead_letter=outputs["MessagesDeadLetterQueueUrl"],

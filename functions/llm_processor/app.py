@@ -15,9 +15,9 @@ from core.events import MessageReceived
 from core.http import Http
 from core.kept import Kept
 from core.platforms import connect
-from core.queues import PartialItemFailureResponse, Queue, consume, publish
+from core.queues import PartialItemFailureResponse, Queue, consume
 from core.revocations import report_revoked
-from core.settings import ProcessorSettings, Secrets, create_flow_clients, create_sqs_client, read_trace_header
+from core.settings import ProcessorSettings, Secrets, create_flow_clients, create_sqs_client
 from core.store import Store
 from core.telemetry import logger
 
@@ -25,21 +25,15 @@ settings = ProcessorSettings.from_env()
 sqs = create_sqs_client()
 clock = partial(datetime.now, UTC)
 read_secret = Secrets().read
-publish_signal = partial(publish, queue=Queue(sqs, settings.signals_queue_url), trace_header=read_trace_header)
+revoked = partial(report_revoked, queue=Queue(sqs, settings.signals_queue_url), clock=clock)
+options = settings.platform_options
 store = Store(settings.table_name, bucket_name=settings.bucket_name)
 
 collaborators = Collaborators(
     store=store,
     people=People(store.directory, clock=clock),
     model=OpenAIModel.prewarmed(partial(read_secret, settings.openai_api_key_secret_name), settings.openai_url),
-    connect=partial(
-        connect,
-        read_secret=read_secret,
-        options=settings.platform_options,
-        http=Http(),
-        kept=Kept(),
-        revoked=partial(report_revoked, publish=publish_signal, clock=clock),
-    ),
+    connect=partial(connect, read_secret=read_secret, options=options, http=Http(), kept=Kept(), revoked=revoked),
     open_tools=Toolbox(store, read_secret, create_flow_clients, insecure_hosts=settings.insecure_hosts).open,
     default_settings=default_settings(settings.openai_model, settings.openai_api_kind, created_at=clock()),
     clock=clock,

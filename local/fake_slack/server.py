@@ -12,6 +12,7 @@ from local.fake_slack.arguments import Arguments, SlackError
 from local.fake_slack.demo import DEMO, Demo
 from local.fake_slack.faults import Failure, FailureMode, Faults, RateLimit
 from local.fake_slack.methods import METHODS
+from local.fake_slack.oauth import OAuth
 from local.fake_slack.state import App, Channel, File, Message, SeenMessage, SlackState, User, seen
 from local.fake_slack.wire import Answer, Listener
 
@@ -62,6 +63,7 @@ class FakeSlack:
         self.demo = demo
         self.state = SlackState(clock=clock, stream_lifetime=stream_lifetime, stream_idle=stream_idle)
         self.calls: list[Call] = []
+        self.oauth = OAuth()
         self._faults = Faults()
         self._closing = threading.Event()
         self._add_demo(demo)
@@ -289,6 +291,8 @@ class FakeSlack:
     def _perform(
         self, method: str, token: str | None, values: Mapping[str, object], *, is_json: bool
     ) -> dict[str, object]:
+        if method == "oauth.v2.access":
+            return self.oauth.access(self.state, token or "", values)
         known = METHODS.get(method)
         if known is None or method in self._faults.disabled:
             raise SlackError("unknown_method", req_method=method)

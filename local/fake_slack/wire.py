@@ -116,7 +116,12 @@ def _respond(slack: FakeSlack, verb: str, target: str, headers: Headers, body: b
         values, is_json = read
         # Slack takes a token in a form or a query too, never in JSON; where we call it, only the header is right.
         values.pop("token", None)
-        return slack.answer(path.removeprefix("/api/"), _bearer(headers), values, is_json=is_json)
+        method = path.removeprefix("/api/")
+        caller = headers.get("Authorization") if method == "oauth.v2.access" else _bearer(headers)
+        return slack.answer(method, caller, values, is_json=is_json)
+    if path == "/oauth/v2/authorize":
+        location = slack.oauth.authorize(slack.state, dict(parse_qsl(url.query)))
+        return Answer(302, headers={"Location": location}) if location else Answer(400, _LOGIN_PAGE, "text/html")
     return Answer(200, _LOGIN_PAGE, "text/html; charset=utf-8")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.house.project import FUNCTIONS, LAYERS, Door, doors
 
-_MAX_LINES = 48  # of which the imports are a third
+_MAX_LINES = 52  # of which the imports are a third
 _BRANCHES = (
     ast.If,
     ast.IfExp,
@@ -107,7 +107,9 @@ def test_a_door_does_not_load_what_it_does_not_need(door: Door, forbidden: list[
 def test_a_webhook_loads_one_platform_and_only_its_inbound_half(door: Door) -> None:
     platform = f"core.platforms.{door.name.removesuffix('_webhook')}"
     loaded = {name for name in _modules_after_import(door) if name.startswith("core.platforms.")}
-    assert loaded == {platform, f"{platform}.inbound"}
+    assert f"{platform}.inbound" in loaded
+    assert all(name == platform or name.startswith(f"{platform}.") for name in loaded)
+    assert not {name.rpartition(".")[2] for name in loaded} & {"adapter", "api", "reply", "format", "install", "files"}
 
 
 @cache

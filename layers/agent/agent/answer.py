@@ -18,7 +18,7 @@ from agent.collaborators import Collaborators
 from agent.history import Prompt, render_prompt
 from agent.language import detect_language
 from agent.parking import Parking, TurnParkedError, find_place
-from agent.people import Refusal
+from agent.people import Refusal, say_refusal
 from agent.pictures import SeeingModel
 from agent.records import ClaimRecords
 from agent.resuming import resume
@@ -45,8 +45,7 @@ _NEW_CONVERSATION = frozenset({"/new", "new conversation"})
 def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators) -> None:
     """Answer one message once.
 
-    Returns normally when the message needs no further delivery: it was answered, refused, ignored, or failed for good
-    and the person was told.
+    Returns normally when the message needs no further delivery: answered, refused, ignored, or failed and told so.
 
     Raises:
         RetryableError: Deliver the message again.
@@ -65,17 +64,13 @@ def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators)
     person = collaborators.people.validate(message, installation, outbound)
     if isinstance(person, Refusal):
         if person.is_to_be_said:
-            target = reply_to(message, is_unrecorded=True)
-            outbound.open_reply(target, posted=lambda _: None).finish(
-                say("refusal", detect_language(outbound.read_text(message)))
-            )
+            say_refusal(message, outbound)
         _end(message, "refused")
         return
     placed = outbound.place(message)
     if placed.address != message.address:
         conversation_id = collaborators.store.find_conversation_id(installation.company_id, placed.address)
-    delivery = replace(delivery, message=placed)
-    turn = _Turn(delivery, installation.company_id, company, person, outbound, collaborators)
+    turn = _Turn(replace(delivery, message=placed), installation.company_id, company, person, outbound, collaborators)
     if turn.is_new_conversation:
         turn.start_afresh()
     else:
@@ -100,7 +95,7 @@ class _Turn:
         collaborators: Collaborators,
     ) -> None:
         self._delivery = delivery
-        self._message = delivery.message
+        self._message = message = delivery.message
         self._company_id = company_id
         self._user = user
         self._outbound = outbound
@@ -114,10 +109,7 @@ class _Turn:
         self._stored_reply: Message | None = None
         self._task: Task | None = None
         self._failed_task: Task | None = None
-        self._conversation_id = ""
-        message = self._message
         self._ulid = keys.question_ulid(message.address, message.external_message_id, message.sent_at)
-
         name = company.name if company else company_id
         self._fill = partial(entries.fill_prompts, company=name, person=user.name)
         self._retention_days = company.retention_days if company else None

@@ -6,12 +6,14 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 
+from agent.language import detect_language
 from core.configuration import Settings
 from core.errors import PermanentError
 from core.events import MessageReceived
 from core.models import Company, Identity, Installation, User
-from core.platforms import Outbound
+from core.platforms import Outbound, reply_to
 from core.store import Directory
+from core.texts import say
 
 _KEPT_SECONDS = 60.0  # a disabled person or installation is out a minute later
 _MOST_KEPT = 10_000
@@ -137,6 +139,12 @@ class People:
             refused_for=refused_for,
             created_at=self._clock(),
         )
+
+
+def say_refusal(message: MessageReceived, outbound: Outbound) -> None:
+    """Tell a person who is not in the directory, in the language of the message."""
+    notice = say("refusal", detect_language(outbound.read_text(message)))
+    outbound.open_reply(reply_to(message, is_unrecorded=True), posted=lambda _: None).finish(notice)
 
 
 def _is_colleague(message: MessageReceived) -> bool:

@@ -141,6 +141,8 @@ class Installation(Value):
     settings: dict[str, Any] = Field(default_factory=dict)  # JSON whose shape the platform's adapter validates
     secret_name: str
     status: str = "ACTIVE"
+    token_expires_at: Time | None = None  # of a token that is rotated
+    rotating_until: Time | None = None  # somebody exchanges it now
     created_at: Time
     updated_at: Time
 

@@ -6,12 +6,11 @@ from datetime import datetime
 from core.errors import ServiceError
 from core.events import SignalKind, SignalReceived
 from core.models import Address, Installation
+from core.queues import Queue, publish
 from core.telemetry import logger
 
 
-def report_revoked(
-    installation: Installation, *, publish: Callable[[SignalReceived], None], clock: Callable[[], datetime]
-) -> None:
+def report_revoked(installation: Installation, *, queue: Queue, clock: Callable[[], datetime]) -> None:
     """Let the processor of signals end `installation`. Raises nothing: the next refusal reports it again."""
     now = clock()
     signal = SignalReceived(
@@ -23,6 +22,6 @@ def report_revoked(
         correlation_id=f"revoked-{installation.id}"[:128],
     )
     try:
-        publish(signal)
+        publish(signal, queue=queue, trace_header=lambda: None)
     except ServiceError as exc:
         logger.error("revoked token not reported", extra={"code": exc.code, "platform": installation.platform})

@@ -127,6 +127,24 @@ class SignalSettings(ConsumerSettings):
     messages_queue_url: Name  # of messages whose turn waited for a signal
 
 
+class SlackInstallSettings(FunctionSettings):
+    """What installs in Slack and keeps its tokens fresh is told."""
+
+    table_name: Name
+    bucket_name: Name
+    slack_client_id: str = ""
+    slack_client_secret_name: Name
+    install_key_name: Name
+    slack_api_base_url: HttpUrl = HttpUrl("https://slack.com/api/")
+    slack_authorize_url: HttpUrl = HttpUrl("https://slack.com/oauth/v2/authorize")
+    public_url: str = ""
+
+    @property
+    def secret_prefix(self) -> str:
+        """How the names of the workspaces' tokens begin."""
+        return f"parley/{self.stage}/slack/"
+
+
 # Time limits that suit a function: short waits, few retries, many threads.
 _CLIENT_CONFIG = Config(
     connect_timeout=2,
@@ -183,14 +201,36 @@ class Secrets:
         self._kept[name] = (now, value)
         return value
 
+    def read_fresh(self, name: str) -> str:
+        """The secret's whole text as it is now. Raises as `read` does."""
+        return self._get(name)
+
+    def write(self, name: str, text: str) -> None:
+        """Store a secret, in the place of an earlier one.
+
+        Raises:
+            PermanentError: This function may not write it.
+            RetryableError: Secrets Manager cannot do it now.
+        """
+        client = self._connect()
+        try:
+            try:
+                client.put_secret_value(SecretId=name, SecretString=text)
+            except client.exceptions.ResourceNotFoundException:
+                client.create_secret(Name=name, SecretString=text, Description="Token of an installation")
+        except ClientError as exc:
+            raise _explain(name, exc) from exc
+        except BotoCoreError as exc:
+            raise RetryableError("secrets-unavailable", "Secrets Manager gave no answer") from exc
+        self._kept.pop(name, None)
+
     def delete(self, name: str) -> None:
         """Forget a secret for good. One that is gone, or that this function may not delete, is left at that.
 
         Raises:
             RetryableError: Secrets Manager cannot do it now.
         """
-        with self._creating:
-            client = self._client = self._client or create_secrets_client()
+        client = self._connect()
         try:
             client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
         except ClientError as exc:
@@ -200,22 +240,32 @@ class Secrets:
             raise RetryableError("secrets-unavailable", "Secrets Manager gave no answer") from exc
         self._kept.pop(name, None)
 
-    def _fetch(self, name: str) -> str:
+    def _connect(self) -> "SecretsManagerClient":
         with self._creating:
             client = self._client = self._client or create_secrets_client()
+        return client
+
+    def _get(self, name: str) -> str:
+        client = self._connect()
         try:
-            text = client.get_secret_value(SecretId=name).get("SecretString", "").strip()
+            return client.get_secret_value(SecretId=name).get("SecretString", "").strip()
         except ClientError as exc:
-            code = exc.response["Error"]["Code"]
-            if code in _UNREADABLE:
-                raise PermanentError("secret-unreadable", f"the secret {name!r} cannot be read: {code}") from exc
-            raise RetryableError("secrets-unavailable", f"Secrets Manager answered {code}") from exc
+            raise _explain(name, exc) from exc
         except BotoCoreError as exc:
             raise RetryableError("secrets-unavailable", "Secrets Manager gave no answer") from exc
-        value = _unwrap(text).strip()
+
+    def _fetch(self, name: str) -> str:
+        value = _unwrap(self._get(name)).strip()
         if not value:  # an empty key would verify anybody's signature
             raise PermanentError("secret-unreadable", f"the secret {name!r} is empty or binary: store it as text")
         return value
+
+
+def _explain(name: str, exc: ClientError) -> PermanentError | RetryableError:
+    code = exc.response["Error"]["Code"]
+    if code in _UNREADABLE:
+        return PermanentError("secret-unreadable", f"the secret {name!r} cannot be used: {code}")
+    return RetryableError("secrets-unavailable", f"Secrets Manager answered {code}")
 
 
 def _unwrap(text: str) -> str:

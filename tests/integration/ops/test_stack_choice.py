@@ -6,14 +6,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import override
 from urllib.parse import parse_qs
 
+import boto3
 import pytest
 
 import local.stack
+from core.installing.links import read_link_token
 from ops import stack
 from tests.integration.cloud import BUCKET_NAME, REGION, TABLE_NAME
 from tests.integration.ops.conftest import CommandLine
@@ -89,6 +92,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 def outputs(queue_urls: dict[str, str]) -> dict[str, str]:
     return {
         "StageName": "staging",
+        "ApiUrl": "https://api.example.com/",
         "TableName": TABLE_NAME,
         "BucketName": BUCKET_NAME,
         "MessagesQueueUrl": queue_urls["messages"],
@@ -106,6 +110,28 @@ def test_a_stack_on_aws_is_found_by_its_name(cloudformation: CloudFormation, out
     ran = ops.done("installations", "add", *where, "--bot-user-id", "UBOT", typed="xoxb\n")
     assert "parley/staging/slack/T1" in ran.out
     assert "no dead letters" in ops.done("dead-letters", "list").err
+
+
+def test_a_link_and_a_manifest_are_made_for_the_address_of_a_stack(
+    cloudformation: CloudFormation, outputs: dict[str, str]
+) -> None:
+    cloudformation.stacks["parley-staging"] = outputs
+    ops = CommandLine(["--stack", "parley-staging", "--region", REGION])
+    ops.done("companies", "add", "acme", "--name", "Acme Ltd")
+    links = [ops.done("installations", "link", "--company", "acme").out.strip() for _ in range(2)]
+    key = boto3.client("secretsmanager").get_secret_value(SecretId="parley/staging/install-key")["SecretString"]
+    for link in links:
+        address, _, token = link.partition("?link=")
+        assert address == "https://api.example.com/slack/install"
+        assert read_link_token(key, token, now=datetime.now(UTC)) == "acme"
+    assert links[0] != links[1]
+    manifest = ops.done("slack", "manifest").out
+    assert "https://api.example.com/slack/oauth/callback" in manifest
+    assert "YOUR-API" not in manifest.partition("display_information")[2]
+    elsewhere = ops.done("slack", "manifest", "--url", "https://parley.example.com/").out
+    assert "request_url: https://parley.example.com/slack/events" in elsewhere
+    assert ops("slack", "manifest", "--url", "javascript:alert(1)").code == 2
+    assert ops("installations", "link", "--company", "nobody").code == 1
 
 
 def test_a_stack_that_is_not_there_or_not_ours_is_named(

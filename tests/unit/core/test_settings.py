@@ -34,6 +34,7 @@ _PROCESSOR = {
     "TABLE_NAME": "parley",
     "BUCKET_NAME": "parley-data",
     "MESSAGES_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/1/messages.fifo",
+    "SIGNALS_QUEUE_URL": "https://signals",
     "OPENAI_API_KEY_SECRET_NAME": "parley/prod/openai",
     "OPENAI_MODEL": "gpt-5-mini",
 }

@@ -13,6 +13,7 @@ from core.store.items import (
     EmailItem,
     IdentityItem,
     InstallationItem,
+    OnceItem,
     SettingsItem,
     UserItem,
     WorkspaceItem,
@@ -20,6 +21,8 @@ from core.store.items import (
 from core.store.overflow import Overflow
 from core.store.sub_agents import check_sub_agents
 from core.store.table import Delete, Put, Table
+
+_USED_STATES_SECONDS = 86_400  # a used state is remembered for longer than it is good
 
 
 class Directory:
@@ -233,6 +236,27 @@ class Directory:
         actions = [item.enabled.set(False), item.status.set("UNINSTALLED"), item.updated_at.set(now)]
         is_older = (item.updated_at <= installed_before) | (item.status == "UNINSTALLED")
         return self._table.change_known(item, _installation_key(installation), actions, is_older)
+
+    def use_once(self, nonce: str, *, until: datetime) -> bool:
+        """Use up the state of an installation; False where it was used before."""
+        item = OnceItem(f"O#{nonce}", keys.ONLY)
+        item.ttl = int(until.timestamp()) + _USED_STATES_SECONDS
+        return self._table.put_new(item)
+
+    def hold_rotation(self, installation: Installation, *, until: datetime, now: datetime) -> bool:
+        """Be the one who exchanges an installation's tokens until then; False where somebody else is, or has been."""
+        item, ends_at = InstallationItem, installation.token_expires_at
+        is_free = item.rotating_until.does_not_exist() | (item.rotating_until <= now)
+        is_same = (item.token_expires_at == ends_at) & is_free
+        key = _installation_key(installation)
+        return self._table.change_known(item, key, [item.rotating_until.set(until)], is_same)
+
+    def end_rotation(self, installation: Installation, *, expires_at: datetime | None) -> None:
+        """Say when the new token ends."""
+        item = InstallationItem
+        ends = item.token_expires_at.set(expires_at) if expires_at else item.token_expires_at.remove()
+        key = _installation_key(installation)
+        self._table.change_known(item, key, [ends, item.rotating_until.remove()])
 
     def list_installations(self, company_id: str) -> tuple[Installation, ...]:
         """A company's installations, by platform and workspace."""

@@ -152,6 +152,8 @@ class InstallationItem(Item):
     secret_name = _text("secretName")
     status = _text("status")
     created_at = _time("createdAt")
+    token_expires_at = _time("tokenExpiresAt")
+    rotating_until = _time("rotatingUntil")
     updated_at = _time("updatedAt")
 
 
@@ -159,6 +161,10 @@ class WorkspaceItem(Item):
     """PK `X#platform#workspace`, SK `#`: the workspace is this company's."""
 
     company_id = _text("companyId")
+
+
+class OnceItem(Item):
+    """PK `O#nonce`, SK `#`: a state that was used. Gone some time after its end."""
 
 
 class SettingsItem(Item):

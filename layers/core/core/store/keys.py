@@ -8,6 +8,7 @@
 | Identity | `C#co#X#platform#workspace` | external user id | `C#co#X` / `platform#workspace#user` |
 | Installation | `C#co#N` | `platform#workspace` | |
 | Workspace pointer | `X#platform#workspace` | `#` | |
+| Used state | `O#nonce` | `#` | |
 | Settings | `C#co#S#id` | `v#nnnnnn` | `C#co#S` / id, only on version 1 |
 | Input | `C#co#K#<sha256>` | `#` | |
 | Thread pointer | `C#co#H#platform#channel#thread` | `#` | |
@@ -32,8 +33,7 @@ keys alone. Tool usages are apart from the messages, so that a turn's history is
 Every key begins with its company; the workspace pointer is the one way in from outside, and the list of companies the
 one index that spans them.
 
-The parts of a key come from outside (platforms' ids, e-mail addresses): `#` and `%` in them are escaped, so that no
-part can reach into its neighbour.
+The parts of a key come from outside: `#` and `%` in them are escaped, so that none can reach into its neighbour.
 """
 
 import hashlib
@@ -295,11 +295,6 @@ def feedback_key(company_id: str, message_id_: str, user_id: str) -> Key:
     """What a person thinks of an answer, by the answer's public id. Not among the messages: those are one Query."""
     conversation_id, ulid = split_message_id(message_id_)
     return conversation_partition(company_id, conversation_id), FEEDBACK + _join(ulid, user_id)
-
-
-def feedback_end(user_id: str) -> str:
-    """How the places of a person's feedback end."""
-    return "#" + _join(user_id)
 
 
 def task_key(company_id: str, id_: str) -> Key:

@@ -139,8 +139,7 @@ class Privacy:
             rest = [keys.MESSAGES + reply_ulid, keys.MESSAGES + ulid]
             self._table.write_batch([*used, *tasks, *((partition, place) for place in rest)])
         judged = self._table.query_keys(partition, FeedbackItem.sk.startswith(keys.FEEDBACK))
-        ends = keys.feedback_end(user_id)
-        self._table.write_batch([key for key in judged if key[1].endswith(ends)])
+        self._table.write_batch([key for key in judged if keys.unescape(key[1].rpartition("#")[2]) == user_id])
         return bool(theirs)
 
     def _delete_identities(self, company_id: str, user_id: str, user: User | None) -> None:
