@@ -17,6 +17,7 @@ from core.models import ApiKind, ContentPart, ContentType, Message, PromptManife
 from core.store import Opening, keys
 
 _TITLE_CHARACTERS = 80
+_ABOUT_QUOTE = "(The person asks about this message without adding anything: say what it means and what to do.)"
 _NO_TEXT = "(The person mentioned you without writing anything.)"
 
 
@@ -101,8 +102,12 @@ def make_opening(message: MessageReceived, user: User, *, text: str, input_hash:
 
 
 def read_question(message: MessageReceived, text: str) -> str:
-    """What was written; where nothing was, what was attached, by name."""
-    return text or ", ".join(f"[{safe_name(file.name)}]" for file in message.files) or _NO_TEXT
+    """What was written, below the message it is about; where nothing was written, what was attached, by name."""
+    written = text or ", ".join(f"[{safe_name(file.name)}]" for file in message.files)
+    if not message.quoted_text:
+        return written or _NO_TEXT
+    quote = "\n".join(f"> {line}" for line in message.quoted_text.splitlines())
+    return f"{quote}\n\n{written or _ABOUT_QUOTE}"
 
 
 def make_system_message(opening: Opening, *, conversation_id: str, ulid: str, prompt: str, now: datetime) -> Message:

@@ -137,6 +137,15 @@ def test_command_is_answered_in_a_thread_of_its_own_which_goes_on(stack: Stack) 
     assert stack.conversation(root.ts).message_count > 2
 
 
+def test_shortcut_asks_the_model_about_the_message_in_its_thread(stack: Stack) -> None:
+    ts = stack.slack.post_as(DEMO.user_id, "The delivery to Lyon is late.", channel=DEMO.channel_id).ts
+    payload = happenings.asked_about("The delivery to Lyon is late.", ts=ts)
+    _call(stack, happenings.form_of(payload), "/slack/interactions")
+    assert stack.settle() == []
+    assert len(stack.thread(ts)) == 1
+    assert "> The delivery to Lyon is late." in stack.messages(ts)[1].text
+
+
 def test_private_command_is_answered_to_its_asker_alone(stack: Stack) -> None:
     body = happenings.command_form("private hello") | {"response_url": f"{stack.slack.url}/commands/1"}
     _call(stack, "&".join(f"{name}={value}" for name, value in body.items()).encode(), "/slack/commands")
