@@ -46,8 +46,8 @@ endif
 export AS THREAD TIMEOUT
 # As it was typed: make would take a $ in it for a variable of its own.
 ask: override export TEXT := $(value TEXT)
-ask: $(READY) ## ask the running stack something, as Slack would: TEXT="…" [AS=grace THREAD=…]
-	@$(PYTHON) -m local.ask --stack "$(or $(STATE_DIR),.local)/stack.json" --text "$$TEXT" --as "$$AS" --thread "$$THREAD" --timeout "$$TIMEOUT"
+ask: $(READY) ## ask the running stack something, as Slack would: TEXT="…" [AS=grace THREAD=… PLATFORM=teams]
+	@$(PYTHON) -m local.ask$(if $(filter teams,$(PLATFORM)),_teams) --stack "$(or $(STATE_DIR),.local)/stack.json" --text "$$TEXT" --as "$$AS" --thread "$$THREAD" --timeout "$$TIMEOUT"
 
 test: check ## everything: check, the store on an emulated AWS, the deployed stack with IAM enforced
 	$(PYTHON) -m pytest -n 2 --dist loadgroup tests/integration tests/e2e tests/house/test_artifacts.py

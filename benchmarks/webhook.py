@@ -59,7 +59,7 @@ def main() -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in ("slack-bolt", "boto3", "pydantic"))
     console.print(f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} CPUs, {versions}")
     console.print(f"Load of the machine before the run: {os.getloadavg()[0]:.1f}; above 0.5 the numbers are noise")
-    with _stub() as port:
+    with start_stub() as port:
         console.print(_cold_table(port, told.starts))
         table, ratio = _warm_table(port, told.rounds, told.seconds)
         console.print(table)
@@ -93,7 +93,8 @@ def _environment(port: int) -> dict[str, str]:
 
 
 @contextmanager
-def _stub() -> Iterator[int]:
+def start_stub() -> Iterator[int]:
+    """The port of the stub, in a process of its own."""
     command = [sys.executable, str(_HERE / "stub.py")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin  # noqa: S101 - both pipes were asked for

@@ -17,9 +17,18 @@ from types import FrameType
 
 from local.aws import ADMIN_KEY, ADMIN_SECRET, REGION, Aws, start_emulator
 from local.build import build, host_architecture
-from local.deploy import CLIENT_SECRET_NAME, MODEL_KEY_SECRET_NAME, SIGNING_SECRET_NAME, STACK_NAME, STAGE, deploy
+from local.deploy import (
+    CLIENT_SECRET_NAME,
+    MODEL_KEY_SECRET_NAME,
+    SIGNING_SECRET_NAME,
+    STACK_NAME,
+    STAGE,
+    TEAMS_SECRET_NAME,
+    deploy,
+)
 from local.fake_slack.demo import DEMO
 from local.fake_slack.oauth import CLIENT_ID, CLIENT_SECRET
+from local.fake_teams.demo import DEMO as TEAMS_DEMO
 from local.logs import FunctionLogs
 from local.options import Options
 from local.processes import (
@@ -38,7 +47,7 @@ from local.seed import demo_of, identify_bot, seed
 from local.stack import PROJECT, Demo, QueueUrls, Stack
 from local.tools import install
 
-_PORTS = 3
+_PORTS = 4
 _CLOUD = "make run"
 
 
@@ -55,6 +64,7 @@ class _Outside:
     fake_slack_url: str | None
     slack_api_base_url: str
     slack_bot_token: str
+    fake_teams_url: str
 
 
 class Cloud:
@@ -86,6 +96,7 @@ class Cloud:
         with _step("secrets"):
             aws.write_secret(SIGNING_SECRET_NAME, self._options.slack_signing_secret)
             aws.write_secret(CLIENT_SECRET_NAME, CLIENT_SECRET)
+            aws.write_secret(TEAMS_SECRET_NAME, TEAMS_DEMO.app_secret)
             aws.write_secret(MODEL_KEY_SECRET_NAME, self._options.openai_api_key or "not-needed")
         with _step("sam build"):
             template = build(host_architecture())
@@ -136,6 +147,7 @@ class Cloud:
             self._port: True,
             self._port + 1: self._options.needs_standin_model,
             self._port + 2: self._options.needs_fake_slack,
+            self._port + 3: True,
         }
         taken = [str(port) for port, is_needed in used.items() if is_needed and not is_free(port)]
         if taken:
@@ -171,7 +183,10 @@ class Cloud:
             with _step("fake Slack"):
                 fake_slack_url = self._start_python("fake_slack", self._port + 2, health="/_fake/health")
             slack_api_base_url = f"{fake_slack_url}/api/"
+        with _step("fake Teams"):
+            fake_teams_url = self._start_python("fake_teams", self._port + 3, health="/_fake/health")
         return _Outside(
+            fake_teams_url=fake_teams_url,
             model_base_url=model_base_url,
             openai_model=openai_model,
             fake_slack_url=fake_slack_url,
@@ -186,6 +201,11 @@ class Cloud:
             "SlackApiBaseUrl": outside.slack_api_base_url,
             "SlackClientId": CLIENT_ID,
             "SlackAuthorizeUrl": f"{outside.slack_api_base_url.removesuffix('api/')}oauth/v2/authorize",
+            "TeamsAppId": TEAMS_DEMO.app_id,
+            "TeamsServiceHosts": outside.fake_teams_url.removeprefix("http://"),
+            "TeamsFileHosts": outside.fake_teams_url.removeprefix("http://"),
+            "TeamsOpenIdUrl": f"{outside.fake_teams_url}/v1/.well-known/openidconfiguration",
+            "TeamsLoginUrl": outside.fake_teams_url,
             "ToolInsecureHosts": "127.0.0.1",
             "OpenAIBaseUrl": outside.model_base_url,
             "OpenAIModel": outside.openai_model,
@@ -214,6 +234,9 @@ class Cloud:
             slack_bot_token=outside.slack_bot_token,
             slack_api_base_url=outside.slack_api_base_url,
             fake_slack_url=outside.fake_slack_url,
+            teams_app_id=TEAMS_DEMO.app_id,
+            teams_app_secret_name=TEAMS_SECRET_NAME,
+            fake_teams_url=outside.fake_teams_url,
             model_base_url=outside.model_base_url,
             openai_model=outside.openai_model,
             standin_model=self._options.needs_standin_model,
@@ -263,6 +286,7 @@ def _invitation(stack: Stack) -> str:
 Parley is running.
 
   Slack events   {stack.api_url}/slack/events
+  Teams          {stack.api_url}/teams/messages  (the fake Teams: {stack.fake_teams_url})
   AWS            {stack.endpoint_url}  (region {stack.region}, key and secret `{stack.aws_access_key_id}`)
   Slack API      {stack.slack_api_base_url}
   model          {stack.model_base_url}  ({model})
@@ -271,6 +295,7 @@ Parley is running.
 Try:
 
   make ask TEXT="What can you do?"
+  make ask PLATFORM=teams TEXT="Hello"    the same person in Microsoft Teams
   make ask AS=grace TEXT="Hello"          somebody who is not in the directory
   make ops ARGS="--help"                  look at companies, people, conversations
 """

@@ -14,6 +14,7 @@ STAGE = "local"
 STACK_NAME = "parley-local"
 SIGNING_SECRET_NAME = f"parley/{STAGE}/slack-signing-secret"
 CLIENT_SECRET_NAME = f"parley/{STAGE}/slack-client-secret"
+TEAMS_SECRET_NAME = f"parley/{STAGE}/teams-app-secret"
 MODEL_KEY_SECRET_NAME = f"parley/{STAGE}/openai-api-key"
 _ARTIFACTS = "parley-artifacts"
 
@@ -32,6 +33,7 @@ def deploy(aws: Aws, template: Path, parameters: Mapping[str, str], *, log: Path
         "Stage": STAGE,
         "SlackSigningSecretName": SIGNING_SECRET_NAME,
         "SlackClientSecretName": CLIENT_SECRET_NAME,
+        "TeamsAppSecretName": TEAMS_SECRET_NAME,
         "OpenAIApiKeySecretName": MODEL_KEY_SECRET_NAME,
         **parameters,
     }

@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PROJECT_LOCK = _ROOT / "requirements.lock"
-_PROJECT_GROUPS = ("core", "store", "agent", "importer", "ops", "dev")
-_LAYERS = ("core", "store", "agent", "importer")  # in this order: a layer needs those before it
+_PROJECT_GROUPS = ("core", "store", "jose", "agent", "importer", "ops", "dev")
+_LAYERS = ("core", "store", "jose", "agent", "importer")  # in this order: a layer needs those before it
 _TOOLS = ("setup", "sam", "ministack")
 
 type Pins = dict[str, str]

@@ -17,7 +17,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    port: int = Field(default=4566, ge=0, le=65533)
+    port: int = Field(default=4566, ge=0, le=65532)
     state_dir: Path = PROJECT / ".local"
     detach: bool = False
     auth: bool = True

@@ -10,6 +10,7 @@ from pathlib import Path
 import urllib3
 
 from local.fake_slack.demo import DEMO
+from local.fake_teams.demo import DEMO as TEAMS
 from local.processes import LocalError, run
 from local.stack import PROJECT, Demo, Stack
 
@@ -78,6 +79,7 @@ def seed(stack: Stack, stack_file: Path, *, logs: Path) -> None:
         ["companies", "add", demo.company_id, "--name", "Acme Ltd"],
         ["users", "add", *user],
         ["installations", "add", *installation],
+        ["installations", "add", "--company", demo.company_id, "--platform", "teams", "--workspace", TEAMS.tenant_id],
     )
     for command in commands:
         _ops(command, stack, stack_file, logs=logs)

@@ -52,6 +52,9 @@ class Stack(BaseModel):
     slack_bot_token: str
     slack_api_base_url: str
     fake_slack_url: str | None
+    teams_app_id: str
+    teams_app_secret_name: str
+    fake_teams_url: str
     model_base_url: str
     openai_model: str
     standin_model: bool

@@ -13,6 +13,7 @@ from ops import (
     settings_commands,
     show,
     slack_commands,
+    teams_commands,
 )
 from ops.stack import Choice
 
@@ -61,6 +62,7 @@ app.add_typer(settings_commands.settings, name="settings")
 app.add_typer(conversation_commands.conversations, name="conversations")
 app.command("usage")(conversation_commands.show_usage)
 app.add_typer(queue_commands.dead_letters, name="dead-letters")
+app.add_typer(teams_commands.teams, name="teams")
 
 if __name__ == "__main__":
     app()

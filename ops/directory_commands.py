@@ -35,6 +35,9 @@ UserOption = Annotated[str, typer.Option("--user", help="Id or e-mail address of
 PlatformOption = Annotated[str, typer.Option("--platform", help="The platform, for example slack.")]
 WorkspaceOption = Annotated[str, typer.Option("--workspace", help="The platform's id of the workspace.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
+BotUserOption = Annotated[
+    str | None, typer.Option(help="The platform's id of the assistant's own user. Default for teams: the app's.")
+]
 IfAbsentOption = Annotated[
     bool, typer.Option("--if-absent", "--idempotent", help="No error if it is there already, even if it differs.")
 ]
@@ -176,7 +179,7 @@ def add_installation(
     context: typer.Context,
     platform: PlatformOption,
     workspace: WorkspaceOption,
-    bot_user_id: Annotated[str, typer.Option(help="The platform's id of the assistant's own user.")],
+    bot_user_id: BotUserOption = None,
     company: CompanyOption = None,
     bot_id: Annotated[str | None, typer.Option(help="The platform's id of the bot, where that is another one.")] = None,
     token_env: Annotated[
@@ -186,13 +189,15 @@ def add_installation(
 ) -> None:
     """Install the assistant in a workspace; on one that is installed, replace its token.
 
-    The token goes to Secrets Manager and nowhere else.
+    The token goes to Secrets Manager and nowhere else. All tenants of Teams share the secret of the stack's app: it is
+    asked for only with --token-env.
     """
     _check_platform(platform)
     _check_external_id(workspace, "--workspace")
     operations = open_stack(context)
-    company_id, now = operations.company(company).id, operations.clock()
-    bot = {"botUserId": bot_user_id} | ({"botId": bot_id} if bot_id else {})
+    company_id, now, is_shared = operations.company(company).id, operations.clock(), platform == "teams"
+    workspace = workspace.lower() if is_shared else workspace  # a directory's id is written in either case
+    bot = {"botUserId": _find_bot(operations, platform, bot_user_id)} | ({"botId": bot_id} if bot_id else {})
     there = _find_own_installation(operations, company_id, platform, workspace)
     if there:
         _accept(f"{platform} workspace {workspace}", is_same=there.settings == bot, if_absent=if_absent)
@@ -200,22 +205,35 @@ def add_installation(
             return  # the token given is another bot's
     secret_name = there.secret_name if there else operations.stack.secret_name(platform, workspace)
     # First of all: an installation whose secret is missing would fail every turn.
+    if not is_shared or token_env:
+        _store_token(operations, secret_name, token_env)
+    if not there:
+        installation = Installation(
+            id=f"ins_{secrets.token_hex(13)}",
+            company_id=company_id,
+            platform=platform,
+            workspace_id=workspace,
+            settings=bot,
+            secret_name=secret_name,
+            created_at=now,
+            updated_at=now,
+        )
+        operations.store.directory.add_installation(installation)
+        show.say(f"{platform} workspace {workspace} installed for {company_id}")
+
+
+def _store_token(operations: Operations, secret_name: str, token_env: str | None) -> None:
     _put_secret(operations, secret_name, _read_token(token_env))
     show.say(f"token stored in secret {secret_name}; running functions take it within five minutes")
-    if there:
-        return
-    installation = Installation(
-        id=f"ins_{secrets.token_hex(13)}",
-        company_id=company_id,
-        platform=platform,
-        workspace_id=workspace,
-        settings=bot,
-        secret_name=secret_name,
-        created_at=now,
-        updated_at=now,
-    )
-    operations.store.directory.add_installation(installation)
-    show.say(f"{platform} workspace {workspace} installed for {company_id}")
+
+
+def _find_bot(operations: Operations, platform: str, given: str | None) -> str:
+    if platform == "teams" and not operations.stack.teams_app_id:
+        raise PermanentError("teams-off", "this stack has no Teams app: deploy it with the parameter TeamsAppId")
+    bot = given or (f"28:{operations.stack.teams_app_id}" if platform == "teams" else None)
+    if bot is None:
+        raise typer.BadParameter("say which user the assistant is", param_hint="--bot-user-id")
+    return bot
 
 
 def _find_own_installation(

@@ -61,6 +61,8 @@ class Stack(BaseModel):
     queue_urls: QueueUrls
     aws_access_key_id: str | None = Field(default=None, repr=False)
     aws_secret_access_key: str | None = Field(default=None, repr=False)
+    teams_app_id: str = ""
+    teams_app_secret_name: str = ""
     demo: Demo | None = None
     api_url: str = ""
 
@@ -71,6 +73,8 @@ class Stack(BaseModel):
 
     def secret_name(self, platform: str, workspace_id: str) -> str:
         """Where the token of an installation is kept; template.yaml lets the functions read what is named so."""
+        if platform == "teams":
+            return self.teams_app_secret_name
         return f"parley/{self.stage}/{platform}/{workspace_id}"
 
 
@@ -197,6 +201,8 @@ def _describe(session: "boto3.Session", name: str) -> Stack:
             table_name=outputs["TableName"],
             bucket_name=outputs["BucketName"],
             api_url=outputs["ApiUrl"],
+            teams_app_id=outputs.get("TeamsAppId", "none").removeprefix("none"),
+            teams_app_secret_name=outputs.get("TeamsAppSecretName", ""),
             queue_urls=QueueUrls(
                 messages=outputs["MessagesQueueUrl"],
                 messages_dead_letter=outputs["MessagesDeadLetterQueueUrl"],

@@ -162,8 +162,8 @@ def _handler(slack: FakeSlack) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-class _Server(ThreadingHTTPServer):
-    """Knows its open connections, so that kept-alive ones end with it."""
+class Server(ThreadingHTTPServer):
+    """A server that knows its open connections, so that kept-alive ones end with it."""
 
     daemon_threads = True
     block_on_close = False
@@ -175,12 +175,14 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, handler)
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+        """Answer on a thread of its own."""
         if isinstance(request, socket.socket):
             with self._lock:
                 self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        """End a connection."""
         if isinstance(request, socket.socket):
             with self._lock:
                 self._open.discard(request)
@@ -193,6 +195,7 @@ class _Server(ThreadingHTTPServer):
             traceback.print_exc()
 
     def close_connections(self) -> None:
+        """End all of them."""
         with self._lock:
             still_open = list(self._open)
         for connection in still_open:
@@ -206,7 +209,7 @@ class Listener:
     """The port the fake Slack answers on."""
 
     def __init__(self, slack: FakeSlack, host: str, port: int) -> None:
-        self._server = _Server((host, port), _handler(slack))
+        self._server = Server((host, port), _handler(slack))
         self._thread: threading.Thread | None = None
 
     @property

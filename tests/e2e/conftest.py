@@ -11,7 +11,7 @@ from local.processes import find_free_ports
 from local.stack import PROJECT, Stack
 from tests.e2e.deployed import Deployed
 
-_PORTS = 3  # the local cloud, the stand-in model, the fake Slack
+_PORTS = 4  # the local cloud, the stand-in model, the fake Slack, the fake Teams
 _OPTIONS = {name.upper() for name in Options.model_fields}  # of the developer's own stack, which must not decide here
 
 

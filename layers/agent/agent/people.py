@@ -108,7 +108,7 @@ class People:
         self, company_id: str, message: MessageReceived, outbound: Outbound
     ) -> tuple[User | None, str | None]:
         try:
-            person = outbound.identify(message.external_user_id)
+            person = outbound.identify(message.external_user_id, message)
         except PermanentError as exc:
             if exc.code not in _NOBODY:
                 raise  # a revoked token or a missing right is the installation's fault, not the person's

@@ -114,7 +114,7 @@ class SignalKind(StrEnum):
     WELCOME = "welcome"  # somebody opened a place to talk to the assistant and has said nothing yet
     HOME = "home"  # somebody opened the assistant's home page
     INSTALL = "install"  # a workspace took the app in
-    UNINSTALL = "uninstall"  # a workspace removed the app, or its tokens are revoked
+    UNINSTALL = "uninstall"  # a workspace removed the app, or its tokens are revoked; with a channel: one place of it
     UNKNOWN = "unknown"  # a kind of a later release, still in flight after going back to this one
 
     @classmethod

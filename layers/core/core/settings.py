@@ -77,6 +77,18 @@ class SlackWebhookSettings(FunctionSettings):
     slack_signing_secret_name: Name
 
 
+class TeamsWebhookSettings(FunctionSettings):
+    """What the Teams webhook is told. Without an app it lets nobody in."""
+
+    messages_queue_url: Name
+    signals_queue_url: Name
+    teams_app_id: str = ""
+    teams_tenant_ids: str = ""
+    teams_service_hosts: Name
+    teams_openid_url: HttpUrl
+    teams_token_issuer: Name
+
+
 class ConsumerSettings(FunctionSettings):
     """What a function that answers on platforms is told: its storage, and where each platform's API is."""
 
@@ -84,11 +96,28 @@ class ConsumerSettings(FunctionSettings):
     bucket_name: Name
     max_receive_count: int = Field(default=3, ge=1, le=1000)
     slack_api_base_url: HttpUrl = HttpUrl("https://slack.com/api/")
+    teams_app_id: str = ""
+    teams_app_tenant_id: Name = "botframework.com"
+    teams_login_url: HttpUrl = HttpUrl("https://login.microsoftonline.com")
+    teams_token_scope: Name = "https://api.botframework.com/.default"  # noqa: S105 - what a token is for
+    teams_service_hosts: Name = "smba.trafficmanager.net"
+    teams_file_hosts: Name = ".sharepoint.com"
 
     @property
     def platform_options(self) -> Mapping[str, Mapping[str, str]]:
         """By platform, what its adapter is told: the URLs of its APIs, ids of the app."""
-        return {"slack": {"api_base_url": str(self.slack_api_base_url)}}
+        slack = {"slack": {"api_base_url": str(self.slack_api_base_url)}}
+        if not self.teams_app_id:
+            return slack
+        teams = {
+            "app_id": self.teams_app_id,
+            "app_tenant_id": self.teams_app_tenant_id,
+            "login_url": str(self.teams_login_url),
+            "token_scope": self.teams_token_scope,
+            "service_hosts": self.teams_service_hosts,
+            "file_hosts": self.teams_file_hosts,
+        }
+        return {**slack, "teams": teams}
 
 
 class ProcessorSettings(ConsumerSettings):

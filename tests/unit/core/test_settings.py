@@ -80,6 +80,14 @@ def test_a_base_url_may_lead_elsewhere() -> None:
     assert read.platform_options == {"slack": {"api_base_url": "http://127.0.0.1:4010/api/"}}
 
 
+def test_teams_is_known_where_the_stack_names_its_app() -> None:
+    given = {**_PROCESSOR, "TEAMS_APP_ID": "app", "TEAMS_APP_TENANT_ID": "tenant", "TEAMS_SERVICE_HOSTS": "a,b"}
+    told = ProcessorSettings.from_env(given).platform_options
+    assert told["teams"]["app_id"] == "app"
+    assert told["teams"]["service_hosts"] == "a,b"
+    assert "teams" not in ProcessorSettings.from_env(_PROCESSOR).platform_options
+
+
 def test_an_empty_variable_counts_as_missing_and_leaves_its_default() -> None:
     assert FunctionSettings.from_env({"STAGE": "", "AWS_ENDPOINT_URL": ""}) == FunctionSettings.from_env({})
 

@@ -45,7 +45,7 @@ class WebhookResult:
 
 
 class Inbound(Protocol):
-    """The webhook's half of a platform. No network, no clock: `now` is passed in."""
+    """The webhook's half of a platform. No clock: `now` is passed in; no network but for the keys to verify with."""
 
     def verify(self, request: WebhookRequest, now: datetime) -> None:
         """Return if the platform itself sent `request`, lately.
@@ -258,8 +258,8 @@ type Posted = Callable[[tuple[str, ...]], None]
 class Outbound(Protocol):
     """The processor's half of a platform, bound to one installation."""
 
-    def identify(self, external_user_id: str) -> Person:
-        """Who the platform says this user is.
+    def identify(self, external_user_id: str, at: MessageReceived | SignalReceived) -> Person:
+        """Who the platform says this user is, who was met in the conversation of `at`.
 
         Raises:
             RetryableError: The platform cannot say now.

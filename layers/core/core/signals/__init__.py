@@ -12,6 +12,7 @@ from core.events import MessageReceived, SignalKind, SignalReceived
 from core.models import Installation
 from core.platforms import Outbound
 from core.queues import Delivery
+from core.signals.answers import name_answer
 from core.signals.approval import decide
 from core.signals.case import Case
 from core.signals.feedback import note_feedback
@@ -48,6 +49,9 @@ def handle_signal(
         RetryableError: Deliver the signal again.
     """
     signal = delivery.message
+    if signal.kind is SignalKind.UNINSTALL and signal.address.channel_id:
+        _end(signal, "one-place")  # the workspace keeps the app
+        return
     subject = _SUBJECTS.get(signal.kind)
     if subject is None:
         _end(signal, "unhandled")
@@ -68,12 +72,19 @@ def handle_signal(
         forget_secret=forget_secret,
     )
     try:
-        outcome = subject(case)
+        outcome = _handle(subject, case)
     except PermanentError as exc:
         about = {"correlation_id": signal.correlation_id, "kind": signal.kind.value, "code": exc.code}
         logger.error("signal failed", extra=about)
         outcome = "failed"
     _end(signal, outcome)
+
+
+def _handle(subject: Callable[[Case], str], case: Case) -> str:
+    if case.signal.kind is SignalKind.FEEDBACK and not case.signal.reference:
+        named = name_answer(case)
+        return "unknown-answer" if named is None else subject(named)
+    return subject(case)
 
 
 def _end(signal: SignalReceived, outcome: str) -> None:

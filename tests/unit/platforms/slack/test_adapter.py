@@ -16,6 +16,14 @@ from local.fake_slack.state import App, Channel, File, User
 from tests.unit.platforms.slack.stage import Clock
 
 _MAX = 1_000_000
+_AT = MessageReceived(
+    address=Address(platform="slack", workspace_id=DEMO.team_id, channel_id=DEMO.channel_id),
+    external_message_id="1767225600.000100",
+    external_user_id=DEMO.user_id,
+    sent_at=datetime(2026, 1, 1, tzinfo=UTC),
+    received_at=datetime(2026, 1, 1, tzinfo=UTC),
+    correlation_id="request-1",
+)
 
 
 def _upload(slack: FakeSlack, content: bytes = b"a,b\n1,2\n", mimetype: str = "text/csv") -> FileReference:
@@ -47,41 +55,41 @@ def test_adapter_is_found_by_its_name(connection: Connection) -> None:
         monotonic=connection.monotonic,
         sleep=connection.sleep,
     )
-    assert outbound.identify(DEMO.user_id).email == DEMO.user_email
+    assert outbound.identify(DEMO.user_id, _AT).email == DEMO.user_email
 
 
 def test_person_is_known_by_name_and_email(outbound: Outbound) -> None:
-    person = outbound.identify(DEMO.user_id)
+    person = outbound.identify(DEMO.user_id, _AT)
     assert (person.external_user_id, person.workspace_id) == (DEMO.user_id, DEMO.team_id)
     assert (person.email, person.name, person.is_bot) == (DEMO.user_email, DEMO.user_name, False)
 
 
 def test_person_without_the_email_scope_has_no_email(slack: FakeSlack, outbound: Outbound) -> None:
     _limited(slack, "users:read")
-    assert outbound.identify(DEMO.user_id).email is None
+    assert outbound.identify(DEMO.user_id, _AT).email is None
 
 
 def test_bot_is_told_apart(outbound: Outbound) -> None:
-    assert outbound.identify(DEMO.bot_user_id).is_bot
+    assert outbound.identify(DEMO.bot_user_id, _AT).is_bot
 
 
 def test_stranger_of_a_shared_channel_keeps_the_own_workspace(slack: FakeSlack, outbound: Outbound) -> None:
     slack.add_user(User("U0MALLORY1", "T0FOREIGN1", "alice@demo.example", "mallory"))
     slack.add_channel(Channel("C0SHARED01", frozenset({DEMO.team_id, "T0FOREIGN1"}), "shared"))
-    person = outbound.identify("U0MALLORY1")
+    person = outbound.identify("U0MALLORY1", _AT)
     assert (person.workspace_id, person.email) == ("T0FOREIGN1", None)
 
 
 def test_deactivated_person_is_permanent(slack: FakeSlack, outbound: Outbound) -> None:
     slack.add_user(User("U0LEFT0001", DEMO.team_id, "left@demo.example", "left", deleted=True))
     with pytest.raises(PermanentError) as caught:
-        outbound.identify("U0LEFT0001")
+        outbound.identify("U0LEFT0001", _AT)
     assert caught.value.code == "person-deactivated"
 
 
 def test_unknown_person_is_permanent(outbound: Outbound) -> None:
     with pytest.raises(PermanentError) as caught:
-        outbound.identify("U0NOBODY01")
+        outbound.identify("U0NOBODY01", _AT)
     assert caught.value.code == "person-unknown"
 
 
@@ -108,7 +116,7 @@ def test_slack_s_errors_become_ours(
 ) -> None:
     slack.fail_next("users.info", error=error)
     with pytest.raises(kind) as caught:
-        outbound.identify(DEMO.user_id)
+        outbound.identify(DEMO.user_id, _AT)
     assert caught.value.code == code
     assert DEMO.bot_token not in str(caught.value)
 
@@ -122,33 +130,33 @@ def test_broken_answers_are_retryable(
 ) -> None:
     slack.fail_next("users.info", mode=mode, http_status=status)
     with pytest.raises(RetryableError) as caught:
-        outbound.identify(DEMO.user_id)
+        outbound.identify(DEMO.user_id, _AT)
     assert caught.value.is_outcome_unknown is is_unknown
 
 
 def test_short_rate_limit_is_waited_for(slack: FakeSlack, outbound: Outbound, clock: Clock) -> None:
     slack.fail_next("users.info", error="ratelimited", retry_after=2)
-    assert outbound.identify(DEMO.user_id).email == DEMO.user_email
+    assert outbound.identify(DEMO.user_id, _AT).email == DEMO.user_email
     assert clock.naps == [2]
 
 
 def test_rate_limit_without_a_time_waits_a_second(slack: FakeSlack, outbound: Outbound, clock: Clock) -> None:
     slack.fail_next("users.info", error="ratelimited")
-    outbound.identify(DEMO.user_id)
+    outbound.identify(DEMO.user_id, _AT)
     assert clock.naps == [1]
 
 
 def test_short_rate_limits_without_end_are_given_back(slack: FakeSlack, outbound: Outbound, clock: Clock) -> None:
     slack.fail_next("users.info", error="ratelimited", retry_after=3, times=50)
     with pytest.raises(RetryableError):
-        outbound.identify(DEMO.user_id)
+        outbound.identify(DEMO.user_id, _AT)
     assert sum(clock.naps) <= 9
 
 
 def test_long_rate_limit_is_given_back_at_once(slack: FakeSlack, outbound: Outbound, clock: Clock) -> None:
     slack.fail_next("users.info", error="ratelimited", retry_after=30)
     with pytest.raises(RetryableError) as caught:
-        outbound.identify(DEMO.user_id)
+        outbound.identify(DEMO.user_id, _AT)
     assert caught.value.retry_after is not None
     assert clock.naps == []
 

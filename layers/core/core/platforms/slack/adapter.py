@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from core.errors import PermanentError, RetryableError, ServiceError
-from core.events import FileReference, MessageReceived
+from core.events import FileReference, MessageReceived, SignalReceived
 from core.platforms import (
     CommentForm,
     Connection,
@@ -43,8 +43,8 @@ class Slack:
         self._api = SlackApi(connection)
         self._sessions = Sessions(connection, self._api)
 
-    def identify(self, external_user_id: str) -> Person:
-        """Who Slack says this user is; no e-mail where Slack keeps it back or nobody has confirmed it.
+    def identify(self, external_user_id: str, at: MessageReceived | SignalReceived) -> Person:  # noqa: ARG002
+        """Who Slack says this user is, wherever met; no e-mail where Slack keeps it back or nobody has confirmed it.
 
         Raises:
             RetryableError: Slack cannot say now.

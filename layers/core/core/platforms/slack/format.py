@@ -5,13 +5,13 @@ its own mrkdwn. Both know mentions that ring a whole channel: what a model write
 """
 
 import re
-import unicodedata
 
+from core import tables
 from core.platforms.slack.inline import escape, literal_ticks, plain_text, to_inline
+from core.splitting import FENCE, closing_of
 
 _GAP = "\u200b"  # zero width: invisible, and what surrounds it is no mention
 _MAX_DEPTH = 6  # of quotes; deeper ones are shown as text
-_MAX_COLUMN = 40  # characters a table's cell is padded to; longer ones are shown whole, unaligned
 _RULE_LINE = "─" * 20
 _BULLETS = ("•", "◦", "▪")
 
@@ -35,16 +35,11 @@ _UNFINISHED: tuple[str, ...] = (
 _UNFINISHED += ("@channel", "@here", "@everyone")
 _LONGEST_UNFINISHED = max(len(start) for start in _UNFINISHED)
 
-FENCE = re.compile(
-    r"( *)((?:[-*+]|\d{1,9}[.)])[ \t]+)?(`{3,16}|~{3,16})([^`\n]*)"
-)  # as the first thing of an item, too
 _HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
 _UNDERLINE = re.compile(r" {0,3}(?:=+|-{2,})[ \t]*")
 _RULE = re.compile(r" {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}")
 _QUOTE = re.compile(r" {0,3}> ?(.*)")
 _ITEM = re.compile(r"([ \t]*)([-*+]|\d{1,9}[.)])[ \t]+(?:(\[[ xX]\])[ \t]+)?(.*)")
-_DELIMITER_ROW = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
-_CELL_BORDER = re.compile(r"(?<!\\)\|")
 _TAG = re.compile(r"<([@#!][^<>\n]{1,400}|[a-z][a-z0-9+.-]{1,20}:[^<>\n]{1,4100})>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(amp|lt|gt);")
 _CHARACTERS = {"amp": "&", "lt": "<", "gt": ">"}
@@ -66,11 +61,6 @@ def held_back(text: str) -> int:
         if any(len(start) > length and start.startswith(tail[-length:]) for start in _UNFINISHED):
             return length
     return 0
-
-
-def closing_of(fence: re.Match[str]) -> re.Pattern[str]:
-    """What a line must be to end the code that a match of `FENCE` began."""
-    return re.compile(rf"[ \t]*{re.escape(fence[3][0])}{{{len(fence[3])},}}[ \t]*")
 
 
 def to_mrkdwn(markdown: str) -> str:
@@ -107,7 +97,7 @@ def _render(lines: list[str], depth: int) -> list[str]:
             block, at = _render_fence(lines, at, fence)
         elif (quote := _QUOTE.fullmatch(line)) is not None and depth < _MAX_DEPTH:
             block, at = _render_quote(lines, at, quote, depth)
-        elif "|" in line and at + 1 < len(lines) and _is_delimiter_row(line, lines[at + 1]):
+        elif "|" in line and at + 1 < len(lines) and tables.is_delimiter_row(line, lines[at + 1]):
             block, at = _render_table(lines, at)
         elif _is_underlined(lines, at):
             block, at = [_bold_line(line.strip())], at + 2
@@ -171,49 +161,9 @@ def _render_quote(lines: list[str], start: int, quote: re.Match[str] | None, dep
     return [f"> {line}" for line in _render(inner, depth + 1)], at
 
 
-def _is_delimiter_row(header: str, line: str) -> bool:
-    if not _DELIMITER_ROW.fullmatch(line) or "-" not in line:
-        return False
-    return len(_cells(header)) == len(_cells(line))
-
-
-def _cells(row: str) -> list[str]:
-    inner = row.strip().removeprefix("|")
-    if inner.endswith("|") and not inner.endswith("\\|"):
-        inner = inner[:-1]
-    return [cell.strip().replace("\\|", "|") for cell in _CELL_BORDER.split(inner)]
-
-
 def _render_table(lines: list[str], start: int) -> tuple[list[str], int]:
     at = start + 2
     while at < len(lines) and "|" in lines[at]:
         at += 1
-    rules = _cells(lines[start + 1])
-    rows = [[plain_text(cell) for cell in _cells(row)] for row in (lines[start], *lines[start + 2 : at])]
-    widths = [
-        min(_MAX_COLUMN, max((_width(row[column]) for row in rows if column < len(row)), default=0))
-        for column in range(len(rules))
-    ]
-    shown = [" | ".join(_pad(row, widths, rules)).rstrip() for row in rows]
-    shown.insert(1, "-+-".join("-" * width for width in widths))
+    shown = tables.align(lines[start:at], plain_text)
     return ["```", *literal_ticks(escape("\n".join(shown))).split("\n"), "```"], at
-
-
-def _pad(row: list[str], widths: list[int], rules: list[str]) -> list[str]:
-    padded: list[str] = []
-    for column, cell in enumerate(row):
-        room = max(0, widths[column] - _width(cell)) if column < len(widths) else 0
-        rule = rules[column] if column < len(rules) else "-"
-        before = room if rule.endswith(":") else 0
-        if rule.startswith(":") and rule.endswith(":"):
-            before = room // 2
-        padded.append(f"{' ' * before}{cell}{' ' * (room - before)}")
-    return padded
-
-
-def _width(text: str) -> int:
-    """How many columns a text takes in a fixed-width font: East Asian letters and emoji take two, accents none."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )

@@ -11,8 +11,8 @@ from core.errors import PermanentError, RetryableError
 from core.platforms import Connection, Posted, ReplyTarget
 from core.platforms.slack.api import SlackApi
 from core.platforms.slack.format import to_mrkdwn
-from core.platforms.slack.split import split
 from core.platforms.slack.thread import TEXT
+from core.splitting import split
 
 _HOOK_HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
 _SECONDS = 10.0

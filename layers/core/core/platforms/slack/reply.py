@@ -14,8 +14,8 @@ from core.platforms import Posted, ReplyTarget
 from core.platforms.slack.api import SlackApi, SlackRefusedError
 from core.platforms.slack.blocks import Block
 from core.platforms.slack.format import defuse, held_back
-from core.platforms.slack.split import Cut, cut, size, split
 from core.platforms.slack.thread import MARKDOWN, SECTION_LIMIT, TEXT, Thread
+from core.splitting import Cut, cut, size, split
 
 _APPEND_SECONDS = 1.0  # Slack allows about 100 appends a minute
 _EDIT_SECONDS = 1.2  # Slack allows 50 edits a minute

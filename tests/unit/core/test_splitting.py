@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.platforms.slack.format import defuse, to_mrkdwn
-from core.platforms.slack.split import cut, size, split
 from core.platforms.slack.thread import MARKDOWN, TEXT, Dialect
+from core.splitting import cut, size, split
 
 _SAMPLE = """
 A plain line of words.

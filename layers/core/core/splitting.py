@@ -1,13 +1,16 @@
-"""Where a long answer is cut, so that every part stands alone as a Slack message and nothing is lost."""
+"""Where a long answer is cut, so that every part stands alone as a message and nothing is lost."""
 
 import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.platforms.slack.format import FENCE, closing_of
-
 type Render = Callable[[str], str]
+type Measure = Callable[[str], int]
+
+FENCE = re.compile(
+    r"( *)((?:[-*+]|\d{1,9}[.)])[ \t]+)?(`{3,16}|~{3,16})([^`\n]*)"
+)  # as the first thing of an item, too
 
 _JOINERS = "\u200d\ufe0f\u20e3"  # what holds an emoji's parts together
 _LONGEST_CLUSTER = 40  # characters; the longest family emoji has about ten
@@ -30,25 +33,35 @@ class Cut:
     carry: str
 
 
+def closing_of(fence: re.Match[str]) -> re.Pattern[str]:
+    """What a line must be to end the code that a match of `FENCE` began."""
+    return re.compile(rf"[ \t]*{re.escape(fence[3][0])}{{{len(fence[3])},}}[ \t]*")
+
+
 def size(text: str) -> int:
-    """How long Slack may find a text: it says characters and not which; UTF-16 units are never fewer."""
+    """How long a platform may find a text that says characters and not which: UTF-16 units are never fewer."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def split(text: str, limit: int, render: Render) -> list[str]:
-    """Markdown in parts that `render` makes at most `limit` long, cut where it hurts least, complete and in order."""
+def split(text: str, limit: int, render: Render, measure: Measure = size) -> list[str]:
+    """Markdown in parts that `render` makes at most `limit` long, cut where it hurts least, complete and in order.
+
+    `measure` says how long a part is once rendered; it is never less than the part's UTF-16 units.
+    """
     parts: list[str] = []
     rest = text
     carry = ""
-    while len(rest) > 2 * limit or size(render(rest)) > limit:  # no rendering of all that is left, part after part
-        found = cut(rest, limit, render, at_least=len(carry) + 1)
+    while len(rest) > 2 * limit or measure(render(rest)) > limit:  # no rendering of all that is left, part after part
+        found = cut(rest, limit, render, at_least=len(carry) + 1, measure=measure)
         parts.append(found.head)
         carry = found.carry
         rest = found.carry + rest[found.end :]
     return [*parts, rest] if rest.strip() or not parts else parts
 
 
-def cut(text: str, limit: int, render: Render, *, at_least: int = 1, goes_on: bool = False) -> Cut:
+def cut(
+    text: str, limit: int, render: Render, *, at_least: int = 1, goes_on: bool = False, measure: Measure = size
+) -> Cut:
     """The longest good beginning of `text` that `render` makes at most `limit` long.
 
     A border between paragraphs is better than one between lines, that than a space, and code is cut between its lines.
@@ -59,11 +72,12 @@ def cut(text: str, limit: int, render: Render, *, at_least: int = 1, goes_on: bo
         render: What is done to the part before it is posted.
         at_least: So many characters were posted already: the first part has to begin with them.
         goes_on: Whether more text is still to come, so that the end of `text` is no border.
+        measure: How long a part is once rendered.
     """
     highest = max(limit, at_least)
     while True:
         found = _cut_at(text, _find_border(text, at_least, min(highest, len(text)), goes_on=goes_on))
-        if size(render(found.head)) <= limit or highest <= at_least:
+        if measure(render(found.head)) <= limit or highest <= at_least:
             return found
         # Steps that do not depend on the text: a text that grows is cut at the same place again.
         highest = max(at_least, highest - max(1, min(limit // 16, highest // 4)))
