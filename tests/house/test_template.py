@@ -261,3 +261,14 @@ def test_every_class_of_kept_texts_has_its_rule_in_the_bucket() -> None:
         if "TagFilters" in rule
     }
     assert deleted == {days: ("overflow/", days) for days in TEXT_DAYS}
+
+
+def test_every_route_leads_to_one_function() -> None:
+    routes = [
+        (event["Properties"]["Method"], event["Properties"]["Path"])
+        for function in resources("AWS::Serverless::Function").values()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "HttpApi"
+    ]
+
+    assert len(routes) == len(set(routes)) >= 6
