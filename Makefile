@@ -64,6 +64,9 @@ check: $(READY) ## the fast part: lint, types, architecture, unit tests
 eval-mapping: $(READY) ## how many columns of real-looking headers find their field: by names, and with a model [OPENAI_API_KEY=…]
 	@$(PYTHON) benchmarks/mapping.py
 
+soak: $(READY) ## many conversations with redeliveries, failing models and kills: some minutes [CONVERSATIONS=200]
+	CONVERSATIONS=$(or $(CONVERSATIONS),200) $(PYTHON) -m pytest -q tests/integration/turns/test_many.py
+
 explore: $(READY) ## look for new counterexamples to the properties: thousands of random examples each
 	EXPLORE=1 $(PYTHON) -m pytest -n 2 --timeout 1800 $$(grep -rl 'from hypothesis import' tests --include='test_*.py')
 
