@@ -9,6 +9,7 @@ from ops import (
     conversation_commands,
     directory_commands,
     privacy_commands,
+    prompt_commands,
     queue_commands,
     settings_commands,
     show,
@@ -49,6 +50,7 @@ def choose_stack(
 directory_commands.companies.command("retention")(privacy_commands.set_retention)
 directory_commands.users.command("export")(privacy_commands.export_user)
 directory_commands.users.command("forget")(privacy_commands.forget_user)
+conversation_commands.conversations.command("prompt")(prompt_commands.show_prompt)
 conversation_commands.conversations.command("stop")(privacy_commands.stop_conversation)
 conversation_commands.conversations.command("export")(privacy_commands.export_conversation)
 conversation_commands.conversations.command("delete")(privacy_commands.delete_conversation)

@@ -277,6 +277,41 @@ def test_a_finished_message_is_removed_while_others_are_still_in_work(lane: Lane
     assert left == [1]
 
 
+def test_what_can_wait_is_done_when_its_message_is_gone_and_the_others_of_its_group_are_done(lane: Lane) -> None:
+    lane.publish("1", "2")
+    order: list[object] = []
+
+    def handle(delivery: Delivery[MessageReceived]) -> None:
+        text = delivery.message.text
+        order.append(text)
+        delivery.afterwards.append(lambda seconds: order.append((text, lane.count(), seconds)))
+
+    assert lane.consume(handle) == 0
+    assert order == ["1", "2", ("1", 0, 300.0), ("2", 0, 300.0)]
+
+
+def test_a_failure_of_what_can_wait_gives_nothing_back_and_that_of_a_failed_message_is_dropped(
+    lane: Lane, log: io.StringIO
+) -> None:
+    lane.publish("1", "2")
+    done: list[str] = []
+
+    def fail(_seconds: float) -> None:
+        message = "a secret"
+        raise ValueError(message)
+
+    def handle(delivery: Delivery[MessageReceived]) -> None:
+        text = delivery.message.text
+        delivery.afterwards.extend([fail, lambda _seconds: done.append(text)])
+        if text == "2":
+            raise RetryableError("later", "not now")
+
+    assert lane.consume(handle) == 1
+    assert done == ["1"]
+    assert "what follows failed" in log.getvalue()
+    assert "a secret" not in log.getvalue()
+
+
 def test_a_lone_message_is_left_for_lambda_to_remove(lane: Lane) -> None:
     lane.publish("1")
     event = lane.receive()

@@ -2,19 +2,33 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 from agent.attachments import safe_name
+from agent.digests import make_digests
 from agent.model_values import ModelMessage
 from agent.prices import PRICE_VERSION
-from core.configuration import Input, Settings
+from core.configuration import Input, Limits, Settings
 from core.events import MessageReceived
-from core.models import ApiKind, ContentPart, ContentType, Message, PromptManifest, Role, Task, TaskStatus, Usage, User
-from core.store import Opening, keys
+from core.models import (
+    ApiKind,
+    ContentPart,
+    ContentType,
+    Conversation,
+    Message,
+    Role,
+    Task,
+    TaskStatus,
+    ToolUsage,
+    Usage,
+    User,
+)
+from core.prompts import PromptManifest
+from core.store import Entity, Opening, keys
 
 _TITLE_CHARACTERS = 80
 _ABOUT_QUOTE = "(The person asks about this message without adding anything: say what it means and what to do.)"
@@ -75,18 +89,6 @@ def make_input(settings: Settings) -> Input:
     )
 
 
-def fill_prompts(input_: Input, *, company: str, person: str) -> Input:
-    """The prompts with their named variables filled in."""
-    names = {"{company}": company, "{person}": person}
-    filled = []
-    for prompt in input_.prompts:
-        text = prompt
-        for variable, value in names.items():
-            text = text.replace(variable, value)
-        filled.append(text)
-    return input_.model_copy(update={"prompts": tuple(filled)})
-
-
 def make_opening(message: MessageReceived, user: User, *, text: str, input_hash: str, session_id: str) -> Opening:
     """What the conversation is created with, if it does not exist yet."""
     address = message.address
@@ -127,29 +129,29 @@ def make_system_message(opening: Opening, *, conversation_id: str, ulid: str, pr
 
 def make_question(
     message: MessageReceived,
-    opening: Opening,
+    conversation: Conversation,
     *,
-    conversation_id: str,
+    user_id: str,
     ulid: str,
     text: str,
     parent_id: str | None,
     language: str | None,
 ) -> Message:
-    """What the person wrote, as it is stored before the model is asked."""
-    message_id = keys.message_id(conversation_id, ulid)
+    """What the person wrote, as it is stored before the model is asked; about what the conversation is about."""
+    message_id = keys.message_id(conversation.id, ulid)
     return Message(
         id=message_id,
-        llm_conversation_id=conversation_id,
+        llm_conversation_id=conversation.id,
         external_message_id=message.external_message_id,
         parent_message_id=parent_id,
         role=Role.USER,
         user_prompt=message.text,
         structured_user_prompt=text,
-        llm_task_id=keys.task_id(conversation_id, ulid),
-        entity_type=opening.entity_type,
-        entity_id=opening.entity_id,
+        llm_task_id=keys.task_id(conversation.id, ulid),
+        entity_type=conversation.entity_type,
+        entity_id=conversation.entity_id,
         language=language,
-        user_id=opening.user_id,
+        user_id=user_id,
         content=(_text_part(text, message_id),),
         created_at=message.sent_at,
     )
@@ -163,7 +165,7 @@ def make_task(question: Message, input_: Input, manifest: PromptManifest, *, now
         message_id=question.id,
         status=TaskStatus.IN_PROGRESS,
         llm_settings_id=f"{input_.settings_id}:v{input_.settings_version}",
-        llm_raw_prompt=manifest.model_dump_json(by_alias=True),
+        llm_raw_prompt=manifest.model_dump_json(by_alias=True, exclude_defaults=True),
         model=input_.model,
         created_at=now,
         updated_at=now,
@@ -172,19 +174,30 @@ def make_task(question: Message, input_: Input, manifest: PromptManifest, *, now
 
 def hash_prompt(messages: Sequence[ModelMessage]) -> str:
     """What proves that a prompt was rendered again as it was."""
-    plain = [[m.role, m.text, m.call_id, [[c.call_id, c.name, c.arguments] for c in m.calls]] for m in messages]
+    plain = [_plain(message) for message in messages]
     return hashlib.sha256(json.dumps(plain, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _plain(message: ModelMessage) -> list[object]:
+    calls = [[call.call_id, call.name, call.arguments] for call in message.calls]
+    tools = [calls, message.call_id] if calls or message.call_id else []
+    return [message.role, message.text, *tools, *(image.url for image in message.images)]
 
 
 def make_reply(
     question: Message,
     answered: Answered,
     *,
+    used: Sequence[ToolUsage] = (),
+    entity: Entity | None = None,
     outgoing_ids: tuple[str, ...],
     now: datetime,
     notice: str | None = None,
 ) -> Message:
-    """The answer to `question`, above a `notice` of our own; its key follows the question's: there is only one."""
+    """The answer to `question`, above a `notice` of our own; its key follows the question's: there is only one.
+
+    It carries in short what the tools `used` for it gave, and is about the `entity` that they named.
+    """
     message_id = keys.message_id(question.llm_conversation_id, keys.reply_ulid(keys.ulid_of(question.id)))
     return Message(
         id=message_id,
@@ -193,15 +206,24 @@ def make_reply(
         role=Role.ASSISTANT,
         llm_parsed_output=answered.text,
         llm_task_id=question.llm_task_id,
-        entity_type=question.entity_type,
-        entity_id=question.entity_id,
+        entity_type=entity.type if entity else question.entity_type,
+        entity_id=entity.id if entity else question.entity_id,
         language=question.language,
         user_id=question.user_id,
         content=(_answer_part(answered, message_id), *([_text_part(notice, message_id)] if notice else [])),
         outgoing_ids=outgoing_ids,
         finish_reason=answered.finish_reason,
+        tool_digests=make_digests(used),
         created_at=now,
     )
+
+
+def renew_session(conversation: Conversation, limits: Limits, new_id: Callable[[str], str]) -> str | None:
+    """Another session's id where nothing was said for long enough; None where the session goes on."""
+    idle = limits.session_idle_minutes
+    last = conversation.last_turn_at
+    is_over = idle is not None and last is not None and conversation.updated_at - last > timedelta(minutes=idle)
+    return new_id("ses") if is_over else None
 
 
 def complete_task(task: Task, answered: Answered, *, now: datetime) -> Task:

@@ -105,6 +105,7 @@ class Steps:
     approval: Approval | None = None
     silent_steps: int = 0
     said: list[str] = field(default_factory=list)
+    used: list[ToolUsage] = field(default_factory=list)  # whole, in the order of their steps and places
     usage: Usage | None = None
     cost: Decimal = Decimal(0)
     is_priced: bool = True
@@ -271,7 +272,8 @@ class Steps:
             if unwritten:
                 self.records.finish(unwritten)
         calls.hold()
-        results = (done[usage.call_id] for usage in planned)
+        results = [done[usage.call_id] for usage in planned]
+        self.used += results
         return [ModelMessage(Role.SYSTEM, each.response or "", call_id=each.call_id) for each in results]
 
     def _batches(self, usages: Sequence[ToolUsage]) -> Iterator[list[ToolUsage]]:
@@ -329,6 +331,8 @@ class Steps:
 
     def _run_one(self, usage: ToolUsage) -> ToolResult:
         tool = self.tools.get(usage.name)
+        if tool is None and usage.type is not None:  # was there when the model asked for it, before a crash
+            return ToolResult(text=f"The tool cannot be used any more. {OUTCOME_UNKNOWN}", is_error=True)
         if tool is None:
             known = ", ".join(sorted(self.tools)) or "none"
             return ToolResult(text=f"There is no tool of this name. The tools are: {known}.", is_error=True)

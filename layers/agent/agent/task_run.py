@@ -90,6 +90,10 @@ class TaskRun:
         """The tokens of the model calls that ended, and their cost where all have a price."""
         return (self.steps.usage, self.steps.known_cost) if self.steps else (None, None)
 
+    def used(self) -> Sequence[ToolUsage]:
+        """The uses of tools that the answer rests on, in their order."""
+        return self.steps.used if self.steps else ()
+
     def _answer(self, steps: Steps, recorded: Sequence[ToolUsage]) -> Answered:
         ended = steps.run(recorded)
         schema = self.input_.output_configuration
@@ -140,7 +144,7 @@ class TaskRun:
             api_kind=input_.api_kind,
             messages=tuple(self.prompt),
             max_output_tokens=input_.limits.max_output_tokens,
-            user=hashlib.sha256(f"{self.company_id}/{self.user_id}".encode()).hexdigest()[:32],
+            user=hide_user(self.company_id, self.user_id),
             prompt_cache_key=self.conversation_id,
             temperature=input_.temperature,
             output_schema=input_.output_configuration,
@@ -191,6 +195,11 @@ class TaskRun:
         repaired = again.run()
         took, count = ended.duration_ms + repaired.duration_ms, ended.steps + repaired.steps
         return replace(repaired, duration_ms=took, steps=count)
+
+
+def hide_user(company_id: str, user_id: str) -> str:
+    """A person's id as the model's vendor may know it."""
+    return hashlib.sha256(f"{company_id}/{user_id}".encode()).hexdigest()[:32]
 
 
 def _answered(ended: Ended, parsed: Parsed | None = None) -> Answered:

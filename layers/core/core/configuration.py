@@ -21,7 +21,8 @@ class Limits(Value):
 
     max_output_tokens: int = Field(default=4096, ge=16, le=200_000)
     history_messages: int = Field(default=20, ge=0, le=200)
-    history_characters: int = Field(default=48_000, ge=1_000, le=2_000_000)
+    history_tokens: int = Field(default=12_000, ge=250, le=500_000)  # estimated; the question's are part of them
+    session_idle_minutes: int | None = Field(default=720, ge=1, le=525_600)  # after so long a new session begins
     max_steps: int = Field(default=8, ge=1, le=50)  # model calls of one turn
     max_sub_agent_depth: int = Field(default=2, ge=0, le=4)  # how far below the first agent others may be asked
     max_seconds: int = Field(default=240, ge=5, le=840)
@@ -40,6 +41,22 @@ class Limits(Value):
     max_company_month_tokens: int | None = Field(default=None, ge=1)
     max_company_month_cost: Decimal | None = Field(default=None, gt=0)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_characters(cls, given: object) -> object:
+        """What was stored before tokens were counted limits characters: four of them stand for a token."""
+        if not isinstance(given, dict) or not given.keys() & {"historyCharacters", "history_characters"}:
+            return given
+        rest = dict(given)
+        old = [rest.pop(name, None) for name in ("historyCharacters", "history_characters")]
+        characters = next((number for number in old if number is not None), None)
+        if characters is None or rest.keys() & {"historyTokens", "history_tokens"}:
+            return rest
+        if not isinstance(characters, int) or not 1_000 <= characters <= 2_000_000:
+            message = "historyCharacters is a number from 1,000 to 2,000,000; historyTokens takes its place"
+            raise ValueError(message)
+        return rest | {"history_tokens": characters // 4}
+
 
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")]
 SettingsId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
@@ -50,6 +67,20 @@ SecretName = Annotated[str, StringConstraints(pattern=r"^parley/[a-z][a-z0-9-]{1
 
 
 _Approver = Annotated[str, StringConstraints(min_length=1, max_length=254)]
+
+
+class EntityMapping(Value):
+    """What a tool's result says about the subject of the conversation: an entity of this type, its id at a place.
+
+    `id_pointer` is the JSON Pointer (RFC 6901) of the id in the result.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    type: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,31}$")]
+    id_pointer: Annotated[str, StringConstraints(pattern=r"^(/[^/]{1,64}){1,8}$")]
 
 
 class _ToolDefinition(Value):
@@ -65,6 +96,7 @@ class _ToolDefinition(Value):
     is_write: bool = False  # runs alone, never at the same time as another tool
     requires_approval: bool = False  # each call waits until the person, or one of `approvers`, agrees to it
     approvers: Annotated[tuple[_Approver, ...], Field(max_length=20)] = ()  # user ids or e-mail addresses
+    entity: EntityMapping | None = None  # the entity that the conversation is about once the tool has given it
 
 
 class ActionFlowTool(_ToolDefinition):

@@ -263,13 +263,25 @@ class ToolUsage(Value):
         return f"{self.under}#{self.step:03}{self.place:03}".removeprefix("#")
 
 
+class ToolDigest(Value):
+    """A use of a tool in short, as later turns remember it; `request` is empty where it was too long."""
+
+    name: str
+    request: str = ""
+    response: str
+
+
 class Conversation(Value):
-    """A conversation (LLMConversation) as it stands in the table."""
+    """A conversation (LLMConversation) as it stands in the table.
+
+    `title` is empty until its first question, `summary_until` the ULID of the last message that its summary covers, and
+    `last_turn_at` when its last turn ended or, before that, when it was made.
+    """
 
     id: str
     user_id: str
     user_company_id: str
-    title: str
+    title: str = ""
     entity_type: str
     entity_id: str | None = None
     session_id: str
@@ -288,6 +300,8 @@ class Conversation(Value):
     outgoing_ids: tuple[str, ...] = ()  # platform messages of the answer that is arriving
     fencing_token: int = 0
     lease_until: Time | None = None
+    summary_until: str | None = None
+    last_turn_at: Time | None = None
     created_at: Time
     updated_at: Time
 
@@ -317,6 +331,7 @@ class Message(Value):
     content: tuple[ContentPart, ...] = ()
     outgoing_ids: tuple[str, ...] = ()
     finish_reason: str | None = None
+    tool_digests: tuple[ToolDigest, ...] = ()  # of a reply: the uses of tools that it rests on
     created_at: Time
 
     @property
@@ -370,20 +385,6 @@ class Task(Value):
     outgoing_ids: tuple[str, ...] = ()  # platform messages of its failure notice, to be edited by a redrive
     created_at: Time
     updated_at: Time
-
-
-class PromptManifest(Value):
-    """What a prompt was made of, in place of the prompt itself, and the hash that proves a new rendering equal.
-
-    A range, not a list of ids: a list would make every task cost a second write unit. The prompt's messages are the
-    last `message_count` ones that its template takes, from `first_message_id` to the task's question.
-    """
-
-    template: str
-    input: str
-    first_message_id: str
-    message_count: int
-    sha256: str
 
 
 class UsageCounter(Value):

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
@@ -72,12 +72,15 @@ class Delivery[T: BaseModel]:
         attempt: 1 for the first delivery, more for redeliveries.
         is_last: The queue delivers it no more: what fails now goes to the dead-letter queue.
         remaining: Seconds that are left to the invocation, asked anew at each call.
+        afterwards: What can wait until the message is removed and all others of its group are done: called with the
+            seconds that are left. A failure is logged and gives nothing back; a crash loses it.
     """
 
     message: T
     attempt: int
     remaining: Callable[[], float]
     is_last: bool = False
+    afterwards: list[Callable[[float], None]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,41 +166,58 @@ class _Invocation[T: BaseModel]:
     batch: "_Batch"
 
     def work(self, group: list[dict[str, Any]]) -> None:
-        """Work on the messages of one group in order, up to the first that has to be given back."""
+        """Work on the messages of one group in order, up to the first that has to be given back; then on the rest."""
+        afterwards: list[Callable[[float], None]] = []
+        self._work(group, afterwards)
+        for each in afterwards:
+            try:
+                each(self._remaining())
+            # Nobody waits for it, and the message is done.
+            except Exception as exc:  # noqa: BLE001
+                logger.error("what follows failed", extra={"code": type(exc).__name__, "where": place_of(exc)})
+
+    def _work(self, group: list[dict[str, Any]], afterwards: list[Callable[[float], None]]) -> None:
         for position, record in enumerate(group):
             received = int(record["attributes"].get("ApproximateReceiveCount", "1"))
             is_last = received >= self.queue.max_receive_count
             attempt = max(received - self.queue.received_before, 1)
-            wait = self._attempt(record, attempt, is_last=is_last)
+            found = len(afterwards)
+            wait = self._attempt(record, attempt, afterwards, is_last=is_last)
             if position and is_last:
-                wait = self._attempt_again(record, attempt, wait)
+                wait = self._attempt_again(record, attempt, wait, afterwards)
             if wait is None:
-                self.batch.done(record)
+                self.batch.done(record, is_followed=len(afterwards) > found)
             elif is_last:
                 self.batch.give_back([record], timedelta(0))
             else:
                 self.batch.give_back(group[position:], wait)
                 return
 
-    def _attempt(self, record: dict[str, Any], attempt: int, *, is_last: bool) -> timedelta | None:
+    def _attempt(
+        self, record: dict[str, Any], attempt: int, afterwards: list[Callable[[float], None]], *, is_last: bool
+    ) -> timedelta | None:
         """Handle one message; None where that went well, else how long it is to rest."""
         about: dict[str, Any] = {"messageId": record["messageId"], "attempt": attempt}
         try:
             message = self.contract.model_validate_json(record["body"])
             about["correlation_id"] = getattr(message, "correlation_id", None)
-            self.handle(Delivery(message=message, attempt=attempt, remaining=self._remaining, is_last=is_last))
+            delivery = Delivery(message=message, attempt=attempt, remaining=self._remaining, is_last=is_last)
+            self.handle(delivery)
+            afterwards += delivery.afterwards
         # Whatever goes wrong with one message must not take its batch down.
         except Exception as exc:  # noqa: BLE001
             return _wait_after(exc, attempt, about)
         return None
 
-    def _attempt_again(self, record: dict[str, Any], attempt: int, wait: timedelta | None) -> timedelta | None:
+    def _attempt_again(
+        self, record: dict[str, Any], attempt: int, wait: timedelta | None, afterwards: list[Callable[[float], None]]
+    ) -> timedelta | None:
         """More tries for what stood behind a failing message: the queue counted deliveries that were none."""
         for seconds in _LAST_WAITS:
             if wait is None or self._remaining() < seconds + _LEAST_SECONDS:
                 break
             time.sleep(seconds)
-            wait = self._attempt(record, attempt, is_last=True)
+            wait = self._attempt(record, attempt, afterwards, is_last=True)
         return wait
 
     def _remaining(self) -> float:
@@ -250,12 +270,15 @@ class _Batch:
                 handles = list(self._in_work.values())
             self._set_visibility(handles, _VISIBILITY_SECONDS)
 
-    def done(self, record: Mapping[str, Any]) -> None:
-        """Remove a finished message at once, unless it is the last: that one goes with the invocation's own answer."""
+    def done(self, record: Mapping[str, Any], *, is_followed: bool = False) -> None:
+        """Remove a finished message at once, unless it is the last: that one goes with the invocation's own answer.
+
+        One that is followed by what nobody waits for goes at once, too, so that the next of its group does not wait.
+        """
         with self._lock:
             self._in_work.pop(record["messageId"], None)
             is_last = not self._in_work
-        if is_last:
+        if is_last and not is_followed:
             return
         try:
             self._queue.client.delete_message(QueueUrl=self._queue.url, ReceiptHandle=record["receiptHandle"])

@@ -4,8 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agent.history import render_prompt
+from core.configuration import Input
 from core.models import (
     Address,
+    ApiKind,
     ContentPart,
     ContentType,
     Conversation,
@@ -155,3 +158,26 @@ def test_usage_is_the_month_and_then_each_day(answered: CommandLine) -> None:
 @pytest.mark.parametrize("month", ["2026", "2026-13", "11-2026", "2026-11-22"])
 def test_a_month_is_written_in_one_way(acme: CommandLine, month: str) -> None:
     assert acme("usage", "--company", "acme", "--month", month).code == 2
+
+
+def test_a_prompt_is_rendered_again_and_checked(acme: CommandLine, store: Store) -> None:
+    claim, question, task = claimed(store)
+    input_ = Input(
+        settings_id="default", settings_version=1, prompts=("You help {person}.",), model="m", api_kind=ApiKind.CHAT
+    )
+    sha256 = store.save_input("acme", input_)
+    prompt = render_prompt(input_, (), question, variables={"{person}": "Alice"})
+    manifest = prompt.manifest.model_copy(update={"input": sha256})  # as earlier releases wrote it
+    kept = task.model_copy(update={"llm_raw_prompt": manifest.model_dump_json(by_alias=True)})
+    store.start_task(claim, kept)
+    shown = acme.done("conversations", "prompt", "acme", CONVERSATION)
+    assert "You help Alice." in shown.out
+    assert "Will it rain" in shown.out
+    assert "to the letter" in shown.out
+    told = acme.done("conversations", "prompt", "acme", CONVERSATION, "--task", task.id, "--json").json
+    assert told["isSame"] is True
+    assert told["tokens"]["question"] > 0
+    other = manifest.model_copy(update={"sha256": "0" * 64})
+    store.start_task(claim, task.model_copy(update={"llm_raw_prompt": other.model_dump_json(by_alias=True)}))
+    assert "NOT what the model read" in acme.done("conversations", "prompt", "acme", CONVERSATION).out
+    assert acme("conversations", "prompt", "acme", CONVERSATION, "--task", "no").code == 1

@@ -146,7 +146,7 @@ def test_a_thread_may_start_afresh_and_the_old_conversation_stays(store: Store) 
     store.open_conversation(COMPANY, ADDRESS, CONVERSATION)
     TURN.play(store)
     for _ in range(2):
-        store.start_afresh(COMPANY, ADDRESS, "cnv_new")
+        store.start_afresh(COMPANY, ADDRESS, "cnv_new", opening=TURN.opening, now=TURN.now)
     assert store.find_conversation_id(COMPANY, ADDRESS) == "cnv_new"
     assert store.open_conversation(COMPANY, ADDRESS, "cnv_other") == "cnv_new"
     assert len(store.list_messages(COMPANY, CONVERSATION)) == 2

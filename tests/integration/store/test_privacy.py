@@ -118,9 +118,10 @@ def test_a_conversation_of_another_company_or_thread_is_not_touched(
 ) -> None:
     theirs = Turn(company_id=OTHER_COMPANY, text=BIG)
     ours = Turn(conversation_id=f"{CONVERSATION}-2", text=BIG)
-    for turn in (LONG, theirs, ours):
+    for turn in (LONG, theirs):
         play(store, s3, bucket_name, turn)
-    store.start_afresh(COMPANY, ADDRESS, ours.conversation_id)
+    store.start_afresh(COMPANY, ADDRESS, ours.conversation_id, opening=ours.opening, now=ours.now)
+    play(store, s3, bucket_name, ours)
     before = [key for key in texts.keys(CONVERSATION) if OTHER_COMPANY in key or ours.conversation_id in key]
     store.privacy.delete_conversation(COMPANY, CONVERSATION)
     assert store.find_conversation_id(COMPANY, ADDRESS) == ours.conversation_id

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from core.configuration import Input
-from core.models import Address, ApiKind, ContentPart, ContentType, Message, PromptManifest, Role, Task, TaskStatus
+from core.models import Address, ApiKind, ContentPart, ContentType, Message, Role, Task, TaskStatus
+from core.prompts import PromptManifest
 from core.store import Claim, Opening, Store, keys
 
 COMPANY = "acme-industries"

@@ -115,8 +115,9 @@ def test_a_sub_agent_has_a_task_of_its_own_and_its_tokens_are_counted_once(stack
 
 @pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
 def test_a_sub_agents_write_happens_once_wherever_the_process_dies(
-    stack: Stack, book: FakeTools, border: Border, *, is_after: bool
+    stack: Stack, book: FakeTools, border: Border, monkeypatch: pytest.MonkeyPatch, *, is_after: bool
 ) -> None:
+    monkeypatch.setattr("agent.afterwards.Afterwards.is_needed", False)  # a title has tokens of its own
     store(stack, "orders", orders(book))
     store(stack, "default", helper())
     border.is_after, border.is_text_free = is_after, True

@@ -17,7 +17,8 @@ from agent.tools import Tool, ToolContext, ToolResult
 from agent.tools.ask_person import AskPerson
 from core.configuration import Input, Limits, SubAgentTool
 from core.errors import PermanentError
-from core.models import Approval, Message, PromptManifest, Role, Task, TaskStatus, ToolType, ToolUsage
+from core.models import Approval, Message, Role, Task, TaskStatus, ToolType, ToolUsage
+from core.prompts import PromptManifest
 from core.store import Claim, Store, keys
 
 _TEMPLATE = "sub-agent@1"  # renamed with every change of how a prompt is put together

@@ -3,9 +3,20 @@
 `Store` holds conversations and the turn, `Store.directory` the companies and their people, `keys` every key and id.
 """
 
-from core.store.claims import Claim, ClaimLostError, ConversationBusyError, Opening
+from core.store.claims import Claim, ClaimLostError, ConversationBusyError, Entity, Opening, Spent, Summary
 from core.store.directory import Directory
 from core.store.files import Files
 from core.store.store import Store
 
-__all__ = ["Claim", "ClaimLostError", "ConversationBusyError", "Directory", "Files", "Opening", "Store"]
+__all__ = [
+    "Claim",
+    "ClaimLostError",
+    "ConversationBusyError",
+    "Directory",
+    "Entity",
+    "Files",
+    "Opening",
+    "Spent",
+    "Store",
+    "Summary",
+]

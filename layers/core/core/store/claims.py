@@ -2,17 +2,49 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 from core.errors import RetryableError
-from core.models import Address, Conversation, Value
+from core.models import Address, Conversation, Time, Value
 from core.store.expiry import Expiry
 
 
+class Entity(Value):
+    """What a conversation is about."""
+
+    type: str
+    id: str
+
+
+class Summary(Value):
+    """What a conversation remembers of its messages up to `until` (a ULID), in place of them. Never changes.
+
+    `since` is the time of the first of them: a summary is kept no longer than that message.
+    """
+
+    until: str
+    text: str
+    since: Time
+    created_at: Time
+
+
+class Spent(Value):
+    """What a model call took that belongs to no task."""
+
+    total_input_tokens: int | None = None
+    total_output_tokens: int | None = None
+    total_tokens: int | None = None
+    cost: Decimal | None = None
+
+
 class Opening(Value):
-    """What a conversation is made with where there is none yet; `input` is the content hash of its Input."""
+    """What a conversation is made with where there is none yet; `input` is the content hash of its Input.
+
+    Without a title, the first question gives it one.
+    """
 
     user_id: str
-    title: str
+    title: str = ""
     entity_type: str
     entity_id: str | None = None
     session_id: str

@@ -41,6 +41,8 @@ class Contents:
         item.content = [
             texts.pack_part(part, f"content.{index}", main) for index, part in enumerate(message.content)
         ] or None
+        digests = [digest.model_dump(by_alias=True, exclude_defaults=True) for digest in message.tool_digests]
+        item.tool_digests = [{name: mend(text) for name, text in digest.items()} for digest in digests] or None
         item.overflow = texts.note()
         return item
 

@@ -8,7 +8,7 @@ from pynamodb.expressions.update import Action
 
 from core.models import Conversation, ConversationStatus, Task, to_iso
 from core.store import keys
-from core.store.claims import Opening
+from core.store.claims import Entity, Opening, Spent
 from core.store.expiry import Expiry
 from core.store.items import ConversationItem as Item
 from core.store.table import Change
@@ -23,6 +23,7 @@ def unpack_conversation(item: Item) -> Conversation:
     stored = item.fields()
     stored["address"] = {"platform": item.conversation_source, **item.address}
     stored["cancel_requested"] = is_to_stop(item, item.current_task_id)
+    stored["last_turn_at"] = item.gsi1sk
     for name in ("current_task_id", "streaming_task_id"):
         if name in stored:
             stored[name] = keys.task_id(item.id, stored[name])
@@ -65,6 +66,17 @@ def claim(
     )
 
 
+def create(company_id: str, conversation_id: str, opening: Opening, *, expiry: Expiry | None, now: datetime) -> Change:
+    """Make the conversation where there is none: nobody has asked anything in it yet."""
+    actions = [
+        *_opening_actions(company_id, conversation_id, opening, now),
+        Item.status.set(ConversationStatus.CREATED.value),
+        Item.updated_at.set(now),
+        *expire(expiry),
+    ]
+    return Change(keys.conversation_key(company_id, conversation_id), actions, Item.pk.does_not_exist())
+
+
 def _opening_actions(company_id: str, conversation_id: str, opening: Opening, now: datetime) -> list[Action]:
     address = opening.address
     place = address.model_dump(by_alias=True, exclude_defaults=True, exclude={"platform"})
@@ -72,7 +84,7 @@ def _opening_actions(company_id: str, conversation_id: str, opening: Opening, no
         (Item.id, conversation_id),
         (Item.user_id, opening.user_id),
         (Item.user_company_id, company_id),
-        (Item.title, _shorten(opening.title)),
+        *([(Item.title, _shorten(opening.title))] if opening.title else []),
         (Item.entity_type, opening.entity_type),
         (Item.session_id, opening.session_id),
         (Item.conversation_source, address.platform),
@@ -108,6 +120,18 @@ def rename(title: str | None, session_id: str | None) -> Sequence[Action]:
     return [
         *([Item.title.set(_shorten(title))] if title else []),
         *([Item.session_id.set(session_id)] if session_id else []),
+    ]
+
+
+def set_entity(company_id: str, entity: Entity | None, now: datetime) -> Sequence[Action]:
+    """About another entity from now on, where one is given: among those of the entity, too."""
+    if entity is None:
+        return []
+    return [
+        Item.entity_type.set(entity.type),
+        Item.entity_id.set(entity.id),
+        Item.gsi2pk.set(keys.entity_partition(company_id, entity.type, entity.id)),
+        Item.gsi2sk.set(to_iso(now)),
     ]
 
 
@@ -173,14 +197,15 @@ def end(status: ConversationStatus, now: datetime) -> Sequence[Action]:
     ]
 
 
-def count(task: Task, *, messages: int) -> Sequence[Action]:
-    """So many messages more, and the tokens and cost of the task are in the totals."""
+def count(task: Task | Spent, *, messages: int) -> Sequence[Action]:
+    """So many messages more, and the tokens and cost of the task, or of another call, are in the totals."""
     tokens = (
         (Item.total_input_tokens, task.total_input_tokens),
         (Item.total_output_tokens, task.total_output_tokens),
         (Item.total_tokens, task.total_tokens),
     )
-    additions = [Item.message_count.add(messages), *(total.add(number) for total, number in tokens if number)]
+    counted = [Item.message_count.add(messages)] if messages else []
+    additions = [*counted, *(total.add(number) for total, number in tokens if number)]
     if task.cost is not None:
         additions.append(Item.total_cost.add(task.cost))
     return additions

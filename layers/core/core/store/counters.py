@@ -9,14 +9,15 @@ from pynamodb.expressions.update import Action
 from core.imports import Import
 from core.models import Task, UsageCounter
 from core.store import keys
+from core.store.claims import Spent
 from core.store.items import UsageItem
 from core.store.table import Change, Table
 
 
 def count_turn(
-    company_id: str, conversation_id: str, user_id: str, task: Task, now: datetime, *, messages: int = 1
+    company_id: str, conversation_id: str, user_id: str, task: Task | Spent, now: datetime, *, messages: int = 1
 ) -> list[Change]:
-    """The writes that count one answered message, on its day (UTC) and in its month."""
+    """The writes that count one answered message, or what was spent beside one, on its day (UTC) and in its month."""
     day = now.astimezone(UTC).date()
     actions = _additions(task, messages)
     return [
@@ -35,7 +36,7 @@ def count_import(import_: Import, now: datetime) -> list[Change]:
     ]
 
 
-def _additions(task: Task | Import, messages: int) -> Sequence[Action]:
+def _additions(task: Task | Import | Spent, messages: int) -> Sequence[Action]:
     tokens = (
         (UsageItem.input_tokens, task.total_input_tokens),
         (UsageItem.output_tokens, task.total_output_tokens),

@@ -247,6 +247,7 @@ class ConversationItem(Item):
     outgoing_ids = _texts("outgoingIds")
     fencing_token = _number("fencingToken")
     lease_until = InstantAttribute(null=True, attr_name="leaseUntil")
+    summary_until = _text("summaryUntil")
     created_at = _time("createdAt")
     updated_at = _time("updatedAt")
 
@@ -257,7 +258,7 @@ class MessageItem(Item):
     `structuredPart` (`first character:length`) stands for a structured prompt that is a piece of the user prompt.
     """
 
-    apart = frozenset({"content"})
+    apart = frozenset({"content", "tool_digests"})
 
     id = _text("id")
     llm_conversation_id = _text("llmConversationId")
@@ -273,6 +274,7 @@ class MessageItem(Item):
     language = _text("language")
     user_id = _text("userId")
     content = DocumentsAttribute(null=True, attr_name="content")
+    tool_digests = DocumentsAttribute(null=True, attr_name="toolDigests")
     outgoing_ids = _texts("outgoingIds")
     finish_reason = _text("finishReason")
     created_at = _time("createdAt")
@@ -362,6 +364,16 @@ class ToolUsageItem(Item):
     decided_at = _time("decidedAt")
     parked_message = _text("parkedMessage")
     overflow = _document("overflow")
+
+
+class SummaryItem(Item):
+    """PK `C#co#V#conv`, SK `S#ulid of the last message in it`. Never changes; the conversation names the latest one."""
+
+    apart = frozenset({"until"})  # in its key
+
+    text = _text("text")
+    since = _time("since")
+    created_at = _time("createdAt")
 
 
 class UsageItem(Item):

@@ -17,6 +17,7 @@
 | Task | `C#co#V#conv` | `T#<ulid of its question>` | `C#co#F` / updatedAt, only while FAILED |
 | Tool usage | `C#co#V#conv` | `U#<ulid of its question>#nnnnnn` | |
 | Feedback | `C#co#V#conv` | `F#<ulid of its answer>#user` | |
+| Summary | `C#co#V#conv` | `S#<ulid of the last message in it>` | |
 | Usage | `C#co#Q#yyyymm` | `D#dd#U#user`, `M#nn` | |
 | Import | `C#co#I#imp` | `#META` | `C#co#I` / updatedAt |
 | Import's part | `C#co#I#imp` | `R#nnnnnn` | |
@@ -56,6 +57,7 @@ TASKS = "T#"
 TOOL_USAGES = "U#"
 IMPORT_PARTS = "R#"
 FEEDBACK = "F#"
+SUMMARIES = "S#"
 SETTINGS_VERSIONS = "v#"
 MONTH_SHARDS = "M#"
 DAY_COUNTERS = "D#"
@@ -65,11 +67,9 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _ULID_LENGTH = 26
 _PLACES = re.compile(r"(?:\d{6}-)*\d{6}")
-_TIME_BITS = 48
-_HASH_BITS = 80
+_TIME_BITS, _HASH_BITS = 48, 80
 _ULID_MAX = 2 ** (_TIME_BITS + _HASH_BITS) - 1
-_MESSAGE_MARK = ".m."
-_TASK_MARK = ".t."
+_MESSAGE_MARK, _TASK_MARK = ".m.", ".t."
 
 
 def message_ulid(platform: str, workspace: str, channel: str, external_message_id: str, sent_at: datetime) -> str:
@@ -92,7 +92,7 @@ def question_ulid(address: Address, external_message_id: str, sent_at: datetime)
 
 def reply_ulid(question_ulid: str) -> str:
     """The place right after a question: its one answer, so that "answered already?" is a key."""
-    return _encode(_decode(question_ulid) + 1)
+    return following(question_ulid)
 
 
 def opening_ulid(question_ulid: str) -> str:
@@ -103,6 +103,11 @@ def opening_ulid(question_ulid: str) -> str:
 def preceding(ulid: str) -> str:
     """The ULID right before another; what is read up to there leaves the other out."""
     return _encode(_decode(ulid) - 1)
+
+
+def following(ulid: str) -> str:
+    """The ULID right after another; what is read from there on leaves the other out."""
+    return _encode(_decode(ulid) + 1)
 
 
 def _encode(number: int) -> str:
@@ -136,20 +141,12 @@ def sub_task_id(question_id: str, place: str) -> str:
 
 
 def split_message_id(id_: str) -> tuple[str, str]:
-    """The conversation and the ULID in a message's id.
-
-    Raises:
-        PermanentError: It is no message's id.
-    """
+    """The conversation and the ULID in a message's id; raises PermanentError for what is none."""
     return _split(id_, _MESSAGE_MARK)
 
 
 def split_task_id(id_: str) -> tuple[str, str]:
-    """The conversation and the question's ULID in a task's id.
-
-    Raises:
-        PermanentError: It is no task's id.
-    """
+    """The conversation and the question's ULID in a task's id; raises PermanentError for what is none."""
     places = place_of_task(id_).replace("#", "-")
     if places and not _PLACES.fullmatch(places):
         raise PermanentError("id", "this is not an id of a message or of a task")
@@ -176,11 +173,7 @@ def place_of_task(id_: str) -> str:
 
 
 def ulid_of(id_: str) -> str:
-    """The ULID in the id of a message or of a task (a task has its question's).
-
-    Raises:
-        PermanentError: It is neither's id.
-    """
+    """The ULID in the id of a message or of a task, which has its question's; raises PermanentError for neither."""
     return split_task_id(id_)[1] if _TASK_MARK in id_ else split_message_id(id_)[1]
 
 
@@ -312,6 +305,11 @@ def tool_usage_key(company_id: str, question_id: str, place: str) -> Key:
     """One use of a tool, by the question that it was for and its place among the uses for that."""
     conversation_id, ulid = split_message_id(question_id)
     return conversation_partition(company_id, conversation_id), f"{tool_usages_of(ulid)}{place}"
+
+
+def summary_key(company_id: str, conversation_id: str, ulid: str) -> Key:
+    """The summary of a conversation's messages up to one."""
+    return conversation_partition(company_id, conversation_id), SUMMARIES + ulid
 
 
 def text_place(company_id: str, conversation_id: str, *ulid: str) -> tuple[str, ...]:

@@ -32,12 +32,15 @@ class Messages:
         item = self._table.get(MessageItem, keys.message_key(company_id, message_id), consistent=True)
         return self._contents.unpack_message(item) if item else None
 
-    def list_last(self, company_id: str, conversation_id: str, *, limit: int, before: str) -> tuple[Message, ...]:
-        """The last `limit` messages before the message `before`, in order; one request."""
+    def list_last(
+        self, company_id: str, conversation_id: str, *, limit: int, before: str, after: str | None
+    ) -> tuple[Message, ...]:
+        """The last `limit` messages before the message `before` and after a ULID, in order; one request."""
+        first = keys.MESSAGES + (keys.following(after) if after else "")
         items = self._table.query(
             MessageItem,
             keys.conversation_partition(company_id, conversation_id),
-            MessageItem.sk.between(keys.MESSAGES, keys.MESSAGES + keys.preceding(keys.ulid_of(before))),
+            MessageItem.sk.between(first, keys.MESSAGES + keys.preceding(keys.ulid_of(before))),
             limit=limit,
             newest_first=True,
             consistent=True,
@@ -51,6 +54,15 @@ class Messages:
             MessageItem, partition, MessageItem.sk.startswith(places), limit=_LATEST, newest_first=True
         )
         return next((item.language for item in last if item.role == Role.USER and item.language), None)
+
+    def list_between(
+        self, company_id: str, conversation_id: str, *, after: str | None, until: str, limit: int
+    ) -> tuple[Message, ...]:
+        """The first `limit` messages after one ULID, up to and with another, in order; one request."""
+        first = keys.MESSAGES + (keys.following(after) if after else "")
+        partition = keys.conversation_partition(company_id, conversation_id)
+        places = MessageItem.sk.between(first, keys.MESSAGES + until)
+        return tuple(map(self._contents.unpack_message, self._table.query(MessageItem, partition, places, limit=limit)))
 
     def list_of(self, company_id: str, conversation_id: str) -> tuple[Message, ...]:
         """A conversation's messages, in order."""

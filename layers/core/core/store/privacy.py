@@ -15,6 +15,7 @@ from core.store.items import (
     FeedbackItem,
     Item,
     MessageItem,
+    SummaryItem,
     TaskItem,
     ThreadItem,
     ToolUsageItem,
@@ -140,6 +141,8 @@ class Privacy:
             self._table.write_batch([*used, *tasks, *((partition, place) for place in rest)])
         judged = self._table.query_keys(partition, FeedbackItem.sk.startswith(keys.FEEDBACK))
         self._table.write_batch([key for key in judged if keys.unescape(key[1].rpartition("#")[2]) == user_id])
+        if theirs:  # what is left of the summary would be theirs, too
+            self._table.write_batch(self._table.query_keys(partition, SummaryItem.sk.startswith(keys.SUMMARIES)))
         return bool(theirs)
 
     def _delete_identities(self, company_id: str, user_id: str, user: User | None) -> None:
@@ -188,6 +191,8 @@ class Privacy:
             self._expire(ToolUsageItem, (usage.pk, usage.sk), expiry_after(days, usage.started_at))
         for feedback in self._table.query(FeedbackItem, meta.pk, FeedbackItem.sk.startswith(keys.FEEDBACK)):
             self._expire(FeedbackItem, (feedback.pk, feedback.sk), latest)
+        for summary in self._table.query(SummaryItem, meta.pk, SummaryItem.sk.startswith(keys.SUMMARIES)):
+            self._expire(SummaryItem, (summary.pk, summary.sk), expiry_after(days, summary.since))
         self._overflow.set_expiry(keys.text_place(company.id, conversation_id), latest)
 
     def _expire(self, kind: type[Item], key: Key, expiry: Expiry | None, condition: Any = None) -> None:

@@ -6,6 +6,7 @@ question is stored once, has one task and gets one reply.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from pynamodb.expressions.update import Action
 from core.configuration import Input
 from core.models import Address, Conversation, ConversationStatus, Message, Task, TaskStatus, ToolUsage, UsageCounter
 from core.store import conversations, keys
-from core.store.claims import Claim, ClaimLostError, ConversationBusyError, Opening
+from core.store.claims import Claim, Entity, Opening
 from core.store.contents import Contents
 from core.store.counters import Counters, count_turn
 from core.store.directory import Directory
@@ -26,9 +27,11 @@ from core.store.imports import Imports
 from core.store.inputs import Inputs
 from core.store.interruptions import Interruptions
 from core.store.items import ConversationItem, TaskItem
+from core.store.leases import Leases
 from core.store.messages import Messages
 from core.store.overflow import Overflow
 from core.store.privacy import Privacy
+from core.store.recollections import Recollections
 from core.store.table import Change, Delete, Put, Table
 from core.store.tasks import Tasks
 from core.store.templates import Templates
@@ -53,6 +56,7 @@ class Store:
         privacy: What ops do with what people said.
         feedback: What people think of answers.
         privacy: What ops do with what people said: export, delete, forget, keep for a time.
+        recollections: What conversations remember beside their messages, and their titles.
     """
 
     def __init__(
@@ -70,6 +74,8 @@ class Store:
         self._table = Table(table_name, region=region, endpoint_url=endpoint_url, pause=pause, clock=clock)
         contents = Contents(overflow)
         self._messages = Messages(self._table, contents)
+        self._leases = Leases(self._table)
+        self.recollections = Recollections(self._table, self._messages)
         self._threads = Threads(self._table, clock)
         self._counters = Counters(self._table)
         self._tasks = Tasks(self._table, contents)
@@ -105,10 +111,25 @@ class Store:
         return self._threads.open(company_id, address, conversation_id, retention_days)
 
     def start_afresh(
-        self, company_id: str, address: Address, conversation_id: str, *, retention_days: int | None = None
+        self,
+        company_id: str,
+        address: Address,
+        conversation_id: str,
+        *,
+        opening: Opening,
+        now: datetime,
+        retention_days: int | None = None,
     ) -> None:
-        """Give `address` another conversation; the one before stays as it is. The same id again changes nothing."""
-        self._threads.replace(company_id, address, conversation_id, retention_days)
+        """Give `address` another conversation, CREATED as `opening` says; the one before stays as it is.
+
+        The same id again changes nothing.
+        """
+        expiry = expiry_after(retention_days, now)
+        created = conversations.create(company_id, conversation_id, opening, expiry=expiry, now=now)
+        with suppress(ConditionFailedError):
+            self._table.transact(
+                [self._threads.replacing(company_id, address, conversation_id, retention_days), created]
+            )
 
     def save_input(self, company_id: str, input_: Input) -> str:
         """Store an input once, and return the hash of its content, by which it is found again."""
@@ -145,14 +166,7 @@ class Store:
         wanted = conversations.claim(
             company_id, conversation_id, opening, task_ulid=ulid, until=now + lease, expiry=expiry, now=now
         )
-        try:
-            item = self._table.change(ConversationItem, wanted.key, wanted.actions, wanted.condition)
-        except ConditionFailedError as exc:
-            standing = exc.find(ConversationItem)
-            rest = standing.lease_until - now if standing and standing.lease_until else lease
-            raise ConversationBusyError(rest) from exc
-        taken = conversations.unpack_conversation(item)
-        return Claim(conversation=taken, fencing_token=taken.fencing_token, task_id=task_id, expiry=expiry)
+        return self._leases.take(wanted, task_id=task_id, lease=lease, expiry=expiry, now=now)
 
     def renew_claim(self, claim: Claim, *, lease: timedelta, now: datetime) -> None:
         """Hold the conversation for another `lease` from `now`.
@@ -160,7 +174,7 @@ class Store:
         Raises:
             ClaimLostError: A later processor holds it, or the turn is over.
         """
-        self._change_held(claim, conversations.renew(lease, now))
+        self._leases.change(claim, conversations.renew(lease, now))
 
     def release_claim(self, claim: Claim, *, status: ConversationStatus, now: datetime) -> None:
         """Give the conversation up: as IN_PROGRESS for the turn to be tried again at once, else as it ended.
@@ -170,18 +184,7 @@ class Store:
         """
         is_over = status is not ConversationStatus.IN_PROGRESS
         actions = conversations.end(status, now) if is_over else conversations.give_back(now)
-        self._change_held(claim, actions, status)
-
-    def _change_held(self, claim: Claim, actions: Sequence[Action], *also: ConversationStatus) -> None:
-        held = self._held(claim, actions, *also)
-        try:
-            self._table.change(ConversationItem, held.key, held.actions, held.condition)
-        except ConditionFailedError as exc:
-            raise ClaimLostError from exc
-
-    def _held(self, claim: Claim, actions: Sequence[Action], *also: ConversationStatus) -> Change:
-        key = keys.conversation_key(claim.conversation.user_company_id, claim.conversation.id)
-        return Change(key, actions, conversations.is_held(claim.fencing_token, *also))
+        self._leases.change(claim, actions, status)
 
     # One turn
 
@@ -215,12 +218,14 @@ class Store:
 
     def park(self, claim: Claim, *, now: datetime) -> None:
         """Give the conversation up until a person has decided: no lease. Raises as `release_claim` does."""
-        self._change_held(claim, conversations.park(now))
+        self._leases.change(claim, conversations.park(now))
 
-    def history(self, claim: Claim, *, limit: int, before: str) -> tuple[Message, ...]:
-        """The last `limit` messages before the message `before`, in order; one request, however many there are."""
+    def history(self, claim: Claim, *, limit: int, before: str, after: str | None = None) -> tuple[Message, ...]:
+        """The last `limit` messages before the message `before` and after a ULID, in order; one request for all."""
         conversation = claim.conversation
-        return self._messages.list_last(conversation.user_company_id, conversation.id, limit=limit, before=before)
+        return self._messages.list_last(
+            conversation.user_company_id, conversation.id, limit=limit, before=before, after=after
+        )
 
     def find_language(self, company_id: str, conversation_id: str) -> str | None:
         """The language that people last spoke in a conversation; None where nobody has said anything yet."""
@@ -232,7 +237,7 @@ class Store:
         Raises:
             ClaimLostError: A later processor holds the conversation, or the turn is over.
         """
-        self._change_held(claim, conversations.stream(keys.ulid_of(claim.task_id), outgoing_ids, now))
+        self._leases.change(claim, conversations.stream(keys.ulid_of(claim.task_id), outgoing_ids, now))
 
     def start_tool_usages(self, claim: Claim, usages: Sequence[ToolUsage]) -> None:
         """Write down the tools that a step asks for, before they run; one request for up to 25, no claim checked."""
@@ -255,10 +260,11 @@ class Store:
         now: datetime,
         title: str | None = None,
         session_id: str | None = None,
+        entity: Entity | None = None,
     ) -> None:
         """Store the reply, its task, the conversation and the usage counters: all of it, once.
 
-        A `title` or `session_id` that is given is the conversation's from now on.
+        A `title`, `session_id` or `entity` that is given is the conversation's from now on.
 
         Raises:
             ClaimLostError: A later processor holds the conversation, or the question has its reply.
@@ -266,6 +272,7 @@ class Store:
         ended = [
             *conversations.end(ConversationStatus.COMPLETED, now),
             *conversations.rename(title, session_id),
+            *conversations.set_entity(claim.conversation.user_company_id, entity, now),
             *conversations.count(task, messages=2),
         ]
         self._end_turn(claim, ended, reply, task, user_id=reply.user_id, now=now)
@@ -295,18 +302,12 @@ class Store:
         company_id = claim.conversation.user_company_id
         writes: list[Put | Change | Delete] = [
             self._tasks.complete(company_id, task, reply, claim.expiry),
-            self._held(claim, ended),
+            self._leases.changing(claim, ended),
             *count_turn(company_id, claim.conversation.id, user_id, task, now),
         ]
         if reply:
             writes.append(self._messages.adding(company_id, reply, claim.expiry))
-        self._transact(writes)
-
-    def _transact(self, writes: Sequence[Put | Change | Delete]) -> None:
-        try:
-            self._table.transact(writes)
-        except ConditionFailedError as exc:
-            raise ClaimLostError from exc
+        self._leases.transact(writes)
 
     def save_outgoing_ids(self, company_id: str, message: Message, outgoing_ids: Sequence[str]) -> None:
         """Remember in which messages of the platform a stored message was delivered."""
@@ -321,11 +322,11 @@ class Store:
         company_id = claim.conversation.user_company_id
         failed = [*conversations.end(ConversationStatus.FAILED, now), *conversations.count(task, messages=1)]
         recorded = self._tasks.fail(company_id, task, now, claim.expiry)
-        writes: list[Put | Change | Delete] = [recorded, self._held(claim, failed)]
+        writes: list[Put | Change | Delete] = [recorded, self._leases.changing(claim, failed)]
         if task.total_tokens:  # what was spent counts, though there is no answer to show for it
             conversation = claim.conversation
             writes += count_turn(company_id, conversation.id, conversation.user_id, task, now, messages=0)
-        self._transact(writes)
+        self._leases.transact(writes)
 
     def record_dead_letter(self, company_id: str, conversation_id: str, task: Task, *, now: datetime) -> Task:
         """Record a task as FAILED although nobody holds its conversation.

@@ -8,7 +8,7 @@ from core.store import keys
 from core.store.expiry import expiry_after
 from core.store.faults import ConditionFailedError
 from core.store.items import ThreadItem
-from core.store.table import Table
+from core.store.table import Put, Table
 
 
 class Threads:
@@ -39,9 +39,9 @@ class Threads:
             return self.find(company_id, address, days) or conversation_id
         return conversation_id
 
-    def replace(self, company_id: str, address: Address, conversation_id: str, days: int | None) -> None:
-        """Give a thread this conversation, whatever it had."""
-        self._table.put(self._item(company_id, address, conversation_id, days))
+    def replacing(self, company_id: str, address: Address, conversation_id: str, days: int | None) -> Put:
+        """The write that gives a thread this conversation, whatever it had."""
+        return Put(self._item(company_id, address, conversation_id, days))
 
     def _item(self, company_id: str, address: Address, conversation_id: str, days: int | None) -> ThreadItem:
         expiry = expiry_after(days, self._clock())
