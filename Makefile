@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON := .venv/bin/python
 READY := .venv/ready
 
-.PHONY: help setup run stop ask test check eval-mapping explore lock build deploy ops
+.PHONY: help setup run stop ask test check contract eval-mapping explore lock build deploy ops
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,14 +52,18 @@ ask: $(READY) ## ask the running stack something, as Slack would: TEXT="…" [AS
 test: check ## everything: check, the store on an emulated AWS, the deployed stack with IAM enforced
 	$(PYTHON) -m pytest -n 2 --dist loadgroup tests/integration tests/e2e tests/house/test_artifacts.py
 
-check: $(READY) ## the fast part: lint, types, architecture, unit tests
+check: $(READY) ## the fast part: lint, types, architecture, unit tests, the contract of the platforms
 	$(PYTHON) -m local.lock --check
 	ruff check
 	ruff format --check
 	mypy functions layers/core/core layers/agent/agent layers/importer/importer ops local benchmarks tests
 	PYTHONPATH=layers/core:layers/agent:layers/importer:. lint-imports --no-logo
 	cfn-lint template.yaml
-	$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit tests/house --ignore=tests/house/test_artifacts.py
+	$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/house --ignore=tests/house/test_artifacts.py
+
+contract: $(READY) ## what every platform has to pass: the list of cases, then the cases [PLATFORM=slack]
+	@$(PYTHON) -m tests.contract
+	$(PYTHON) -m pytest -q tests/contract $(if $(PLATFORM),-k "$(PLATFORM)")
 
 eval-mapping: $(READY) ## how many columns of real-looking headers find their field: by names, and with a model [OPENAI_API_KEY=…]
 	@$(PYTHON) benchmarks/mapping.py
