@@ -97,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Say what became of a batch."""
-        key = unquote(self.path.rpartition("/")[2])
+        key = unquote(self.path.partition("?")[0].rpartition("/")[2])
         self.api.calls.append(("GET", key))
         trouble = self.api.next_trouble("GET")
         if trouble:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -109,7 +110,8 @@ class Submission:
         Raises:
             RetryableError: It does not say.
         """
-        answer = self._send("GET", f"{self.api.url.rstrip('/')}/{key}", key, None)
+        url = urlsplit(self.api.url)  # a tenant may stand in its query, behind which the key would be lost
+        answer = self._send("GET", url._replace(path=f"{url.path.rstrip('/')}/{key}").geturl(), key, None)
         if 200 <= answer.status < 300:
             return self._read_reference(answer) or key
         if answer.status == 404:

@@ -168,3 +168,13 @@ def test_nothing_to_submit_asks_nobody(desk: _Desk) -> None:
 
     assert submission.run([], done=0, reference="", remember=desk.remember) == ""
     assert desk.api.calls == []
+
+
+def test_a_tenant_in_the_address_does_not_hide_the_key(desk: _Desk) -> None:
+    desk.api.troubles.append(Trouble(status=500, has_effect=True))
+    desk.api.url += "?tenant=7"
+
+    desk.submit()
+
+    assert desk.api.records == _RECORDS
+    assert ("GET", "imp_1-abc-0") in desk.api.calls
