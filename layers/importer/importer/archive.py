@@ -98,7 +98,7 @@ class Archive:
 
     def _check_member(self, info: zipfile.ZipInfo) -> None:
         path = PurePosixPath(info.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
             raise refuse(ProblemCode.UNSAFE_MEMBER, "a member's name leads out of the archive")
         if stat.S_ISLNK(info.external_attr >> 16):
             raise refuse(ProblemCode.UNSAFE_MEMBER, "a member is a link")

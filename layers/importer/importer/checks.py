@@ -81,10 +81,10 @@ def _plain_enum(schema: Schema) -> frozenset[str]:
 
 
 def _check_enum(column: Column, faults: Faults, allowed: frozenset[str]) -> None:
-    if set(column) <= allowed:
+    if set(map(type, column)) == {str} and allowed.issuperset(column):
         return
     for place, value in enumerate(column):
-        if value is not None and value not in allowed:
+        if value is not None and not (isinstance(value, str) and value in allowed):
             faults[place] = (ProblemCode.CONSTRAINT, _SAYING["enum"])
             column[place] = None
 

@@ -21,6 +21,7 @@ _TIME = re.compile(
 )
 _SPLIT = re.compile(r"^(.{6,25}?)(?:T|,?\s+)(\d{1,2}:\d{2}.*)$")
 _OFFSET = re.compile(r"([-+])(\d{2}):?(\d{2})")
+_UTC = ("Z", "UTC", "GMT")
 _WEEKDAY = re.compile(r"^[^\W\d_]{2,10}\.?,\s+")
 _MOST_CHARACTERS = 50
 _CENTURY = 69  # two digits from here on are of the last century, as POSIX has it
@@ -98,9 +99,14 @@ def _make(year: str, month: str, day: str) -> date | None:
 
 
 def _from_excel(text: str) -> date | None:
-    if not text.isdigit() or not 1 <= int(text[:7]) <= 2_958_465 or len(text) > 7:
+    if not text.isdecimal() or not 1 <= int(text[:7]) <= 2_958_465 or len(text) > 7:
         return None
     return _EXCEL_ZERO + timedelta(days=int(text))
+
+
+def is_zone(text: str) -> bool:
+    """Whether a text is a zone that `parse_datetime` knows: not the name of a place, whose clocks change."""
+    return text in _UTC or bool(_OFFSET.fullmatch(text))
 
 
 def parse_datetime(text: str, order: str, zone: str) -> datetime | None:
@@ -156,9 +162,12 @@ def _in_zone(made: datetime, zone: str) -> datetime:
 
 
 def _from_epoch(text: str, per_second: int) -> datetime | None:
-    if not text.isdigit() or len(text) > 14:
+    if not text.isdecimal() or len(text) > 14:
         return None
-    return datetime.fromtimestamp(int(text) / per_second, UTC)
+    try:
+        return datetime.fromtimestamp(int(text) / per_second, UTC)
+    except (ValueError, OverflowError):
+        return None  # after the year 9999
 
 
 class DateEvidence:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from importer.dates import DateEvidence
+from importer.dates import DateEvidence, is_zone
 from importer.names import concepts, plain, unit_of
 from importer.numbers import NumberEvidence
 from importer.rows import main_type
@@ -165,7 +165,7 @@ def _datetime(target: str, column: str, hint: FieldHint, texts: Sequence[str]) -
             return Decision((Operation(name=OperationName.DATETIME, arguments={"order": order}),))
     evidence = DateEvidence(texts)
     arguments, questions = _order(target, column, hint, evidence)
-    if hint.unit:
+    if is_zone(hint.unit):
         arguments["zone"] = hint.unit
     elif texts and not (evidence.has_times and evidence.has_zones):
         asked = f"In which zone are the times of “{column}”?"

@@ -15,6 +15,7 @@ _DELIMITERS = (",", ";", "\t", "|", "^", "~", "\x1f", "\x01", ":", " ")  # the f
 _QUOTES = ('"', "'")
 _LINES = 200
 _SHORT_CELL = 120
+_SAMPLE = 256 * 1024  # characters
 _RARE = {":": 0.7, " ": 0.6, "~": 0.95, "^": 0.95}  # they are part of times and of words
 
 _VALUE = re.compile(
@@ -40,7 +41,7 @@ def detect(lines: Sequence[str]) -> Dialect:
 
     A text of one column has a comma, as CSV says.
     """
-    sample = [line.rstrip("\r\n") for line in lines if line.strip()][:_LINES]
+    sample = _sample(lines)
     if not sample:
         return Dialect()
     if told := _told(sample[0]):
@@ -58,6 +59,17 @@ def detect(lines: Sequence[str]) -> Dialect:
     return best if best_score else _with_escape(best, sample)
 
 
+def _sample(lines: Sequence[str]) -> list[str]:
+    """As much of the lines as is worth a look: each delimiter is tried on all of it."""
+    sample: list[str] = []
+    left = _SAMPLE
+    for line in lines:
+        if line.strip() and left > 0 and len(sample) < _LINES:
+            sample.append(line[:left].rstrip("\r\n"))
+            left -= len(line)
+    return sample
+
+
 def _told(line: str) -> str:
     """What a first line `sep=;` says, as spreadsheet programs write it."""
     found = re.fullmatch(r"\ufeff?\"?sep=(.)\"?,*;*", line.strip(" \r\n"), re.IGNORECASE)
@@ -66,13 +78,18 @@ def _told(line: str) -> str:
 
 def _quotes(text: str, delimiter: str) -> Iterator[str]:
     """The quotes that begin a cell somewhere; the double quote where none does."""
-    cut = re.escape(delimiter)
-    found = [
-        quote
-        for quote in _QUOTES
-        if re.search(rf"(?:^|{cut})\s?{quote}[^\n]*{quote}\s?(?:{cut}|$)", text, re.MULTILINE)
-    ]
+    found = [quote for quote in _QUOTES if any(_is_quoted(line, delimiter, quote) for line in text.split("\n"))]
     yield from found or _QUOTES[:1]
+
+
+def _is_quoted(line: str, delimiter: str, quote: str) -> bool:
+    """Whether a cell begins with the quote, and one that ends with it follows; one search from each side."""
+    if quote not in line:
+        return False
+    cut = re.escape(delimiter)
+    begin = re.search(rf"(?:^|{cut})\s?{quote}", line)
+    end = re.search(rf"(?:^|{cut})\s?{quote}", line[::-1])
+    return begin is not None and end is not None and begin.end() <= len(line) - end.end()
 
 
 def _with_escape(dialect: Dialect, sample: Sequence[str]) -> Dialect:
@@ -91,9 +108,11 @@ def _with_escape(dialect: Dialect, sample: Sequence[str]) -> Dialect:
 
 def _score(dialect: Dialect, sample: Sequence[str]) -> float:
     rows = [row for row in parse(sample, dialect) if any(row)]
+    if not rows:
+        return 0.0
     widths = Counter(len(row) for row in rows)
     width, count = max(widths.items(), key=lambda item: (item[1] * (item[0] > 1), item[0]))
-    if width < 2 or not rows:
+    if width < 2:
         return 0.0
     cells = [cell for row in rows if len(row) == width for cell in row]
     values = sum(len(cell) <= _SHORT_CELL and _VALUE.fullmatch(cell) is not None for cell in cells) / len(cells)

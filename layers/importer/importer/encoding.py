@@ -90,7 +90,7 @@ def detect(source: Source) -> TextEncoding:
     for mark, name in _MARKS:
         if head.startswith(mark):
             return TextEncoding(name=name, mark=len(mark), fallback=_fallback(source) if name == "utf-8" else "")
-    if b"\0" in head and (wide := _wide(head)):
+    if b"\0" in head and (wide := _wide(head)) and (b"\n" not in head or "\n" in head.decode(wide, "replace")):
         return TextEncoding(name=wide)
     return _by_lines(source)
 
@@ -102,9 +102,11 @@ def known(name: str) -> TextEncoding:
         PermanentError: Python knows none of that name.
     """
     try:
-        return TextEncoding(name=codecs.lookup(name).name)
-    except LookupError:
+        found = codecs.lookup(name).name
+        "".encode(found)  # some codecs are not of text
+    except (LookupError, ValueError):
         raise refuse(ProblemCode.ENCODING, "the encoding that was given is not known") from None
+    return TextEncoding(name=found)
 
 
 def _wide(head: bytes) -> str:

@@ -10,13 +10,18 @@ from itertools import islice
 
 from importer import profile
 from importer.problems import Limits, ProblemCode, Reject, refuse
-from importer.readers import CHUNK_ROWS, ReadOptions
+from importer.readers import CHUNK_BYTES, CHUNK_ROWS, ReadOptions
 from importer.values import Cell, Chunk, Position, Table
 
 _SAMPLE_ROWS = 300
 _FOOTER_ROWS = 12  # held back: as many as a footer may have, and blank ones
 _FREE_CELLS = 1_000_000  # a small sheet may be as sparse as it likes
+_MOST_OPEN = 200  # merged cells that go on in a row, on the average
 _WIDEST_MERGE = 256  # columns; nobody merges more with something else beside it
+_TOO_LARGE = {
+    ProblemCode.FIELD_TOO_LARGE: "a cell of the row is too large",
+    ProblemCode.ROW_TOO_LARGE: "the row is too large",
+}
 _MAX_SHOWN = 1_000  # characters of a row in the rejects file
 
 
@@ -28,11 +33,13 @@ class GridRow:
         number: As people see it beside the row, from 1.
         cells: From the first column on; None where a cell is empty.
         problem: Why the row cannot be read.
+        size: Characters of its texts, where the reader counts them: rows that are large make smaller chunks.
     """
 
     number: int
     cells: list[Cell]
     problem: ProblemCode | None = None
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ class Grid:
         done = start["row"]
         for _ in islice(rows, done):
             pass
-        while piece := list(islice(rows, size)):
+        while piece := _take(rows, size):
             numbers = range(done + 1, done + 1 + len(piece))
             done += len(piece)
             yield self._chunk(piece, numbers, {"row": done, "first": start["first"]})
@@ -104,7 +111,7 @@ class Grid:
     def _chunk(self, piece: list[GridRow], numbers: range, end: Mapping[str, int]) -> Chunk:
         good = [(number, row) for number, row in zip(numbers, piece, strict=True) if row.problem is None]
         rejects = [
-            Reject(row=number, line=row.number, code=row.problem, message="a cell of the row is too large")
+            Reject(row=number, line=row.number, code=row.problem, message=_TOO_LARGE[row.problem])
             for number, row in zip(numbers, piece, strict=True)
             if row.problem is not None
         ]
@@ -155,12 +162,17 @@ class _Merging:
     def __init__(self, merges: tuple[Merge, ...]) -> None:
         self._waiting = deque(sorted(merges, key=lambda merge: merge.top))
         self._open: list[tuple[Merge, Cell]] = []
+        self._looked = self._rows = 0
 
     def fill(self, row: GridRow) -> None:
         place = row.number - 1
         if not self._open and not (self._waiting and self._waiting[0].top <= place):
             return
         self._open = [(merge, value) for merge, value in self._open if merge.bottom >= place]
+        self._rows += 1
+        self._looked += len(self._open)
+        if self._looked > _FREE_CELLS + self._rows * _MOST_OPEN:
+            raise refuse(ProblemCode.SHEET_TOO_LARGE, "the sheet has too many merged cells beside each other")
         while self._waiting and self._waiting[0].top <= place:
             merge = self._waiting.popleft()
             if merge.bottom >= place:
@@ -181,6 +193,18 @@ class _Merging:
             for column in range(merge.left, last + 1):
                 if row.cells[column] is None:
                     row.cells[column] = value
+
+
+def _take(rows: Iterator[GridRow], count: int) -> list[GridRow]:
+    """The rows of a chunk: `count` of them, or fewer where they are large."""
+    piece: list[GridRow] = []
+    size = 0
+    for row in rows:
+        piece.append(row)
+        size += row.size + 8 * len(row.cells)
+        if len(piece) == count or size > CHUNK_BYTES:
+            break
+    return piece
 
 
 def _fitted(cells: list[Cell], width: int) -> list[Cell]:

@@ -1,11 +1,13 @@
 """Pages of a text that comes in pieces: headings with their place, tables as lines, pages of bounded length."""
 
+import re
 from collections.abc import Iterator
 
 from importer.values import Heading, Page, PageImage
 
 _LONGEST_PAGE = 100_000  # characters; what has no pages of its own is cut at the end of a paragraph
 _BETWEEN_CELLS = " | "
+_HALVES = re.compile("[\ud800-\udfff]")  # of characters, which mails smuggle in and nothing can write
 
 
 class Layout:
@@ -23,7 +25,7 @@ class Layout:
     def add(self, text: str) -> None:
         """Text that goes on where the last one ended."""
         if text:
-            self._pieces.append(text)
+            self._pieces.append(_HALVES.sub("\ufffd", text))
             self._size += len(text)
             self._is_line_empty = text.endswith("\n")
 
@@ -48,7 +50,7 @@ class Layout:
     def add_heading(self, text: str, level: int) -> None:
         """A heading, on a line of its own."""
         self.end_line()
-        self._headings.append(Heading(offset=self._size, level=level, text=text))
+        self._headings.append(Heading(offset=self._size, level=level, text=_HALVES.sub("\ufffd", text)))
         self.add_line(text)
 
     def add_image(self, image: PageImage) -> None:

@@ -3,6 +3,7 @@
 from typing import BinaryIO
 
 _BLOCK = 256 * 1024
+_AT_ONCE = 16 * 1024 * 1024  # bytes of lines that are handed out together
 
 
 class LineStream:
@@ -18,21 +19,27 @@ class LineStream:
         self._limit = limit
         self._ready: list[bytes] = []
         self._next = 0
+        self._held = 0  # bytes of the lines in hand
         self._partial = b""
         self._cut: dict[int, int] = {}  # of lines in hand: what was skipped of them, by the id of the line
 
     def take(self, count: int) -> list[bytes]:
-        """The next `count` lines; fewer at the end."""
-        while len(self._ready) - self._next < count and self._fill():
+        """The next `count` lines; fewer at the end, and where they are long: how many follows from the lines alone."""
+        while len(self._ready) - self._next < count and self._held <= _AT_ONCE and self._fill():
             pass
         lines = self._ready[self._next : self._next + count]
+        size = sum(map(len, lines))
+        while len(lines) > 1 and size > _AT_ONCE:
+            size -= len(lines.pop())
         self._next += len(lines)
+        self._held -= size
         return lines
 
     def give_back(self, lines: list[bytes]) -> None:
         """Take back lines that were the last to be taken."""
         self._ready[: self._next] = lines
         self._next = 0
+        self._held += sum(map(len, lines))
 
     def measure(self, lines: list[bytes]) -> int:
         """How many bytes of the file the lines are."""
@@ -51,11 +58,15 @@ class LineStream:
             last, self._partial = self._partial, b""
             if last:
                 self._ready.append(last)
+                self._held += len(last)
             return bool(last)
         lines = (self._partial + block).splitlines(keepends=True)
         # A carriage return at the end of a block may be half of a line's end.
         self._partial = b"" if lines[-1].endswith(b"\n") else lines.pop()
-        self._ready += lines if len(self._partial) <= self._limit else [*lines, self._skip()]
+        if len(self._partial) > self._limit:
+            lines.append(self._skip())
+        self._held += sum(map(len, lines))
+        self._ready += lines
         return True
 
     def _skip(self) -> bytes:

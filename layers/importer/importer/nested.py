@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from math import isfinite
 
 from importer.problems import Limits, ProblemCode, refuse
 from importer.values import Cell, Row
@@ -14,7 +15,9 @@ _STRING = re.compile(
     re.DOTALL,
 )
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_LONG_NUMBER = re.compile(rb"(?<![0-9])[0-9]{1000}")  # in one block, of the 4,300 digits at which the parser crashes
 _EXACT_DIGITS = 15
+_LARGEST = 2**63  # what an integer of the output stays below
 
 
 def flatten(value: Mapping[str, Cell], prefix: str = "") -> dict[str, Cell]:
@@ -29,10 +32,13 @@ def flatten(value: Mapping[str, Cell], prefix: str = "") -> dict[str, Cell]:
 
 
 def exact(value: Cell) -> Cell:
-    """A value with its decimals as float where that is the same number, else as text."""
+    """A value with its numbers as int or float where that is the same number, else as text."""
+    if isinstance(value, int):
+        return value if -_LARGEST <= value < _LARGEST else str(value)
     if isinstance(value, Decimal):
         number = float(value)
-        if number == value or len(value.as_tuple().digits) <= _EXACT_DIGITS:
+        is_in_range = isfinite(number) and bool(number) == bool(value)
+        if number == value or (is_in_range and len(value.as_tuple().digits) <= _EXACT_DIGITS):
             return number
         return str(value)
     if isinstance(value, list):
@@ -61,12 +67,24 @@ def columns_of(records: Iterable[Mapping[str, Cell]], limits: Limits) -> tuple[s
     return tuple(names)
 
 
-def to_row(flat: Mapping[str, Cell], columns: Sequence[str]) -> Row:
-    """The cells of a record; what no column is for stands at the end, as one cell with the paths and values."""
-    row = [flat.get(name) for name in columns]
-    if len(flat) > len(columns) or not flat.keys() <= set(columns):
-        row.append({name: value for name, value in flat.items() if name not in set(columns)})
+def to_row(flat: Mapping[str, Cell], places: Mapping[str, int]) -> Row:
+    """The cells of a record, by the columns' places; what no column is for stands at the end, as one cell of it all."""
+    row: list[Cell] = [None] * len(places)
+    more: dict[str, Cell] = {}
+    for name, value in flat.items():
+        place = places.get(name)
+        if place is None:
+            more[name] = value
+        else:
+            row[place] = value
+    if more:
+        row.append(more)
     return row
+
+
+def places_of(columns: Sequence[str]) -> dict[str, int]:
+    """The place of each column."""
+    return {name: place for place, name in enumerate(columns)}
 
 
 def raw_json(row: Row, columns: Sequence[str]) -> str:
@@ -91,14 +109,18 @@ class DepthGuard:
         """Look at the next block.
 
         Raises:
-            PermanentError: It is nested too deeply, or a string in it is too long.
+            PermanentError: It is nested too deeply, or a string or a number in it is too long.
         """
         data = _STRING.sub(rb"\1", self._tail + block)
         quote = data.find(b'"')
         self._tail = data[quote:] if quote >= 0 else b""
         if len(self._tail) > self._limits.max_field_bytes + len(block):
             raise refuse(ProblemCode.FIELD_TOO_LARGE, f"a value may have {self._limits.max_field_bytes} bytes")
-        brackets = (data[:quote] if quote >= 0 else data).translate(None, _NOT_BRACKETS)
+        if quote >= 0:
+            data = data[:quote]
+        if _LONG_NUMBER.search(data):
+            raise refuse(ProblemCode.CORRUPT_FILE, "a number in the file has thousands of digits")
+        brackets = data.translate(None, _NOT_BRACKETS)
         levels = 0
         while b"{}" in brackets or b"[]" in brackets:
             brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")

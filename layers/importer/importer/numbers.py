@@ -7,6 +7,7 @@ person; nobody else. What does not fit what was said is an error, never another 
 import re
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 
 _WRITTEN = re.compile(
     r"(?P<open>\()?\s*(?P<sign>[-+−]?)\s*(?P<before>[^\d\s.,()+−-]{1,4})?\s*(?P<sign2>[-+−]?)\s*"
@@ -35,7 +36,9 @@ def parse_number(text: str, decimal: str, affixes: frozenset[str]) -> int | floa
     if len(text) > _MOST_CHARACTERS:
         return None
     if _EXPONENT.fullmatch(text) and decimal != ",":
-        return float(text)
+        number = float(text)
+        is_in_range = isfinite(number) and bool(number) == bool(Decimal(text))
+        return number if is_in_range else None
     found = _WRITTEN.fullmatch(text)
     if not found or bool(found["open"]) != bool(found["close"]):
         return None
@@ -44,9 +47,9 @@ def parse_number(text: str, decimal: str, affixes: frozenset[str]) -> int | floa
     signs = [found[place] for place in ("sign", "sign2", "trail") if found[place]]
     if len(signs) + bool(found["open"]) > 1:
         return None
-    number = _parse_digits(found["digits"], decimal or told_decimal(found["digits"]))
+    made = _parse_digits(found["digits"], decimal or told_decimal(found["digits"]))
     is_negative = bool(found["open"]) or signs in (["-"], ["−"])
-    return -number if number is not None and is_negative else number
+    return -made if made is not None and is_negative else made
 
 
 def _parse_digits(digits: str, decimal: str) -> int | float | None:

@@ -20,6 +20,7 @@
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 
 from core.errors import PermanentError
 from importer.columns import CellFaultError, Column, Remembered, Step, as_texts, step
@@ -174,8 +175,15 @@ def _scale(arguments: Arguments) -> Step:
     def one(value: Cell) -> Cell:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise CellFaultError("only a number can be converted")
-        scaled = Decimal(repr(value)) * factor
-        return int(scaled) if scaled == scaled.to_integral_value() and abs(scaled) < 2**53 else float(scaled)
+        try:
+            scaled = Decimal(repr(value)) * factor
+            is_whole = scaled == scaled.to_integral_value()
+        except ArithmeticError:
+            raise CellFaultError("the number is none that can be stored") from None
+        made = int(scaled) if is_whole and abs(scaled) < 2**53 else float(scaled)
+        if not isfinite(made) or bool(made) != bool(scaled):
+            raise CellFaultError("the number is none that can be stored")
+        return made
 
     return step(one)
 

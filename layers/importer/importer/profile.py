@@ -75,8 +75,13 @@ def count_footer(rows: Sequence[Sequence[Cell]], width: int) -> int:
         cells = [str(cell).strip() for cell in row if not _is_empty(cell)]
         if not cells:
             continue
-        is_total = _TOTAL.match(cells[0]) and (len(cells) > 1 or width > 1) and len(cells) <= max(width, 2)
-        is_note = len(cells) == 1 and width > 1 and (_NOTE.match(cells[0]) or (width > 2 and len(row) < width))
+        found = _TOTAL.match(cells[0])
+        # "Total Energies" with a value in each column is a customer, not a sum.
+        is_word = found is not None and (" " not in cells[0] or not cells[0][found.end() :].strip(" :."))
+        is_total = found is not None and width > 1 and (is_word or len(cells) < max(width, 3)) and len(cells) <= width
+        # A single word may be all that is left of a row that was cut off.
+        is_text = width > 2 and len(row) < width and " " in cells[0]
+        is_note = len(cells) == 1 and width > 1 and (_NOTE.match(cells[0]) or is_text)
         if not (is_total or is_note):
             break
         footer = count

@@ -12,7 +12,7 @@ from importer.operations import compile_operation, join
 from importer.problems import ProblemCode, Reject, refuse, shorten
 from importer.shapes import shape_of
 from importer.template import Contract, Template
-from importer.typed import boolean_step, date_step, datetime_step, number_step, text_step
+from importer.typed import boolean_step, date_step, datetime_step, number_step, plain_step, text_step
 from importer.values import (
     Cell,
     Chunk,
@@ -27,6 +27,7 @@ from importer.values import (
 )
 
 _MOST_FAULTS = 5  # of one row that are told
+_MOST_SHOWN = 2_000  # characters of a value that is a list or an object
 _TYPED = {
     OperationName.NUMBER: "number",
     OperationName.INTEGER: "integer",
@@ -35,6 +36,8 @@ _TYPED = {
     OperationName.DATETIME: "string",
     OperationName.PHONE: "string",
 }
+# What stays of the type that it was.
+_SAME_TYPE = frozenset((OperationName.TRIM, OperationName.LOWER, OperationName.UPPER, OperationName.NULL_IF))
 
 
 @dataclass(slots=True)
@@ -82,6 +85,8 @@ class RowMaker:
             raise refuse(ProblemCode.UNEXPECTED_COLUMN, message)
         places = {name: place for place, name in enumerate(columns)}
         self._fields = [self._compile(mapped[name], places) for name in template.fields if name in mapped]
+        if not self._fields:
+            raise refuse(ProblemCode.NO_MAPPING, "nothing in the file was found for any field of the template")
         self._empty = {name: None for name in template.fields if name not in mapped}
         self._names = [field.target for field in self._fields]
         self._check_record = record_check(template.record)
@@ -217,9 +222,16 @@ class RowMaker:
             target=field.target if field else None,
             code=code,
             message=message,
-            value=shorten(value) if isinstance(value, str) else value,
+            value=_shown(value),
             raw=chunk.raw(place),
         )
+
+
+def _shown(value: object) -> object:
+    """What a reject shows of a value: what is long as the beginning of its text."""
+    if isinstance(value, list | dict) and len(text := str(value)) > _MOST_SHOWN:
+        return shorten(text)
+    return shorten(value) if isinstance(value, str) else value
 
 
 type _RowFaults = dict[int, list[tuple[_Field | None, Fault, bool]]]
@@ -230,12 +242,23 @@ def _compile_steps(schema: Mapping[str, Any], operations: Sequence[Operation]) -
     """The code of a field's operations, and the type that it is sure to make; empty where it is sure of none."""
     chosen = [Operation(name=OperationName.TRIM), *operations]
     steps = [compile_operation(operation) for operation in chosen if operation.name is not OperationName.CONCAT]
-    made = next((_TYPED[operation.name] for operation in reversed(chosen) if operation.name in _TYPED), "")
+    made = _made_by(chosen)
     if made == "number" and main_type(schema) == "integer":
         return (*steps, number_step({}, is_whole=True)), "integer"
-    if not made and (last := default_step(schema)):
-        return (*steps, last), main_type(schema)
-    return tuple(steps), made
+    if made:
+        return tuple(steps), made
+    last = default_step(schema)
+    return (*steps, last or plain_step()), main_type(schema) if last else ""
+
+
+def _made_by(operations: Sequence[Operation]) -> str:
+    """The type that is sure to come out of operations: what the last of them that counts makes."""
+    for operation in reversed(operations):
+        if operation.name is OperationName.SCALE:
+            return "number"
+        if operation.name not in _SAME_TYPE:
+            return _TYPED.get(operation.name, "")
+    return ""
 
 
 def _repair(field: _Field, source: Sequence[Cell], column: Column, faults: Faults) -> None:

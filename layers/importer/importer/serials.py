@@ -3,6 +3,7 @@
 import re
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from math import isfinite
 
 _BUILT_IN_DATES = frozenset((14, 15, 16, 17, *range(27, 32), 36, *range(50, 55), 57, 58))
 _BUILT_IN_TIMES = frozenset((18, 19, 20, 21, 32, 33, 34, 35, 45, 47, 55, 56))
@@ -11,6 +12,7 @@ _NO_CODE = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')  # texts, literal charac
 _LAST_SERIAL = 2_958_466  # the day after 9999-12-31
 _LEAP_BUG = 60  # the 29th of February 1900, which spreadsheets believe in
 _DAYS_TO_1904 = 1_462
+_NO_TIME = 1e9  # days: what is beyond is neither a date nor a duration
 
 
 class DateKind(StrEnum):
@@ -48,8 +50,22 @@ def kind_of_format(number: int, code: str | None) -> DateKind:
     return DateKind.TIME if has_time else DateKind.NONE
 
 
+def number_of(text: str) -> int | float | str:
+    """A number as a sheet has it: whole where it is written so; the text where no number of ours is the same.
+
+    Raises:
+        ValueError: It is no number.
+    """
+    number = int(text) if text.isdecimal() or text[1:].isdecimal() else float(text)
+    if isinstance(number, int):
+        return number if -(2**63) <= number < 2**63 else text
+    return number if isfinite(number) else text
+
+
 def from_serial(serial: float, kind: DateKind, *, is_1904: bool) -> date | datetime | time | str | float:
     """What a number means that is shown as a date. A number that is no date stays one; a duration is `37:30:00`."""
+    if not isfinite(serial) or abs(serial) >= _NO_TIME:
+        return serial
     if kind is DateKind.ELAPSED:
         return _duration(serial)
     days = serial + _DAYS_TO_1904 if is_1904 else serial
@@ -67,8 +83,9 @@ def from_serial(serial: float, kind: DateKind, *, is_1904: bool) -> date | datet
 
 def _moment(day: float, part: float) -> datetime:
     start = datetime(1899, 12, 30) if day > _LEAP_BUG else datetime(1899, 12, 31)  # noqa: DTZ001 - sheets have no zone
-    # Milliseconds are all that a float of days is good for.
-    return start + timedelta(days=day, milliseconds=round(part * 86_400_000))
+    # Milliseconds are all that a float of days is good for; the calendar's last day has no next one.
+    most = 86_399_999 if day == _LAST_SERIAL - 1 else 86_400_000
+    return start + timedelta(days=day, milliseconds=min(round(part * 86_400_000), most))
 
 
 def _duration(serial: float) -> str:

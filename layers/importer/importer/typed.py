@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
+from math import isfinite
 
 from importer.columns import CellFaultError, Column, Remembered, Step, as_texts, step
-from importer.dates import parse_date, parse_datetime
+from importer.dates import is_zone, parse_date, parse_datetime
 from importer.numbers import parse_number, told_decimal
 from importer.problems import ProblemCode
 from importer.readers import CellError
@@ -45,6 +46,8 @@ def to_text(value: Cell) -> Cell:
         return value.isoformat()
     if isinstance(value, date | time):
         return value.isoformat()
+    if isinstance(value, float) and not isfinite(value):
+        raise CellFaultError("the number is none that can be stored")
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     if isinstance(value, dict | list):
@@ -59,6 +62,22 @@ def text_step() -> Step:
 
 def _only_texts(column: Column) -> Column:
     if set(map(type, column)) != {str}:
+        raise TypeError
+    return column
+
+
+def plain_step() -> Step:
+    """Makes what JSON knows of whatever there is, for fields that may hold several types."""
+    return step(_to_plain, _only_plain)
+
+
+def _to_plain(value: Cell) -> Cell:
+    is_plain = isinstance(value, str | bool | int | list | dict)
+    return value if is_plain or (isinstance(value, float) and isfinite(value)) else to_text(value)
+
+
+def _only_plain(column: Column) -> Column:
+    if not set(map(type, column)) <= {str, bool, int}:
         raise TypeError
     return column
 
@@ -130,8 +149,10 @@ def _many_points(column: Column) -> Column:
 
 
 def _many_commas(column: Column) -> Column:
-    joined = _check(column, b"0123456789,-\n", _LONGEST_PLAIN)
-    return list(map(float, joined.replace(",", ".").split("\n")))
+    made = list(map(float, _check(column, b"0123456789,-\n", _LONGEST_PLAIN).replace(",", ".").split("\n")))
+    if len(made) != len(column):
+        raise ValueError  # a cell of several lines is no number, and would push the others down
+    return [*made]
 
 
 def _many_plain(column: Column) -> Column:
@@ -190,7 +211,7 @@ def datetime_step(arguments: Mapping[str, str]) -> Step:
     order, zone = arguments.get("order", ""), arguments.get("zone", "")
     if order not in _ORDERS | {"epoch", "epoch_ms"}:
         raise ValueError
-    if zone and parse_datetime("2000-01-01 00:00", "", zone) is None:
+    if zone and (not is_zone(zone) or parse_datetime("2000-01-01 00:00", "", zone) is None):
         raise ValueError
 
     def one(value: Cell) -> Cell:

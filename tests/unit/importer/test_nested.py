@@ -92,7 +92,7 @@ def test_json_lines_reject_what_is_no_record() -> None:
 def test_no_digit_of_a_number_is_lost(format_name: str) -> None:
     line = '{"a":12345678901234567890,"b":1234567890123456.7891,"c":0.1,"d":1e2}'
     row = read(format_name, f"[{line}]" if format_name == "json" else line)[1][0]
-    assert row == [12345678901234567890, "1234567890123456.7891", 0.1, 100.0]
+    assert row == ["12345678901234567890", "1234567890123456.7891", 0.1, 100.0]
 
 
 def test_json_lines_go_on_from_any_chunk() -> None:

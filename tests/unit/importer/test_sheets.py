@@ -193,7 +193,7 @@ def test_a_workbook_that_would_hurt_is_refused(content: bytes, limits: dict[str,
 
 
 def test_texts_beyond_what_memory_should_hold_come_from_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importer.readers.xlsx._STRINGS_IN_MEMORY", 200)
+    monkeypatch.setattr("importer.workbook._STRINGS_IN_MEMORY", 200)
     cells = "".join(f"<row><c t='s'><v>{n}</v></c><c><v>{n}</v></c></row>" for n in range(10))
     found = rows(
         "xlsx", ugly.workbook({"S": f"<sheetData>{cells}</sheetData>"}, strings=[f"täxt {n}" for n in range(10)])

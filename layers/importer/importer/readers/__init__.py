@@ -4,14 +4,14 @@ How to write one. Add `readers/<format>.py` (the file is the registration) with 
 constants, `READER`, of one of two shapes, and teach `importer.identify` what such a file looks like. It may import
 `importer.problems`, `importer.values`, `importer.source`, `importer.template`, what profiles text (`encoding`,
 `dialect`, `profile`), what formats have in common (`archive`, `compound`, `markup`, `office`, `hypertext`, `grid`,
-`layout`, `serials`, `pictures`, `guard`) and its own library; never another reader, S3 or the table. Import heavy
-libraries inside functions, and run what is native or may raise anything in `importer.guard`.
+`layout`, `serials`, `workbook`, `pictures`, `guard`) and its own library; never another reader, S3 or the table. Import
+heavy libraries inside functions, and run what is native or may raise anything in `importer.guard`.
 
-- `TableReader` gives named tables and their rows in chunks of about `CHUNK_ROWS`. `open` does whatever profiling is
-  needed (encoding, header row, footer) and must not read the file to its end unless the format demands it. `read`
-  starts at a `Position`: `table.start`, or the `end` of an earlier chunk of the same table, also in another process.
-  It always cuts its chunks at the same rows, so that an import that resumes gives the same bytes. A format that
-  cannot seek skips: its position is the number of rows that were read.
+- `TableReader` gives named tables and their rows in chunks of `CHUNK_ROWS`, or of about `CHUNK_BYTES` where rows are
+  large. `open` does whatever profiling is needed (encoding, header row, footer) and must not read the file to its end
+  unless the format demands it. `read` starts at a `Position`: `table.start`, or the `end` of an earlier chunk of the
+  same table, also in another process. It always cuts its chunks at the same rows, so that an import that resumes gives
+  the same bytes. A format that cannot seek skips: its position is the number of rows that were read.
 - `DocumentReader` gives pages of text, with headings, images and attachments.
 
 What both promise: nothing is trusted. Sizes, depths and counts are checked against `Limits` *before* the library sees
@@ -34,6 +34,7 @@ from importer.source import Source
 from importer.values import Chunk, Page, Position, Table
 
 CHUNK_ROWS = 1_000  # 5,000 are slower: they leave the processor's cache
+CHUNK_BYTES = 16 * 1024 * 1024  # of rows that are large: fewer of them make a chunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

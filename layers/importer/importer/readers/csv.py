@@ -67,17 +67,29 @@ class _CsvFile:
             sample = self._cutter(lines, None).next_chunk({"offset": offset}, _SAMPLE_LINES)
         assert sample is not None, "there is a line"  # noqa: S101 - the texts above
         chunk, spans = sample
+        if not chunk.rows:
+            raise refuse(ProblemCode.NO_TABLE, "no line at the beginning of the file is a row")
         width = max((len(row) for row in chunk.rows), default=0)
         if width > self._limits.max_columns:
             raise refuse(ProblemCode.TOO_MANY_COLUMNS, f"a table may have {self._limits.max_columns} columns")
         skipped = 1 if texts[0].lower().lstrip('\ufeff"').startswith("sep=") else 0
-        return self._table(chunk, spans, raws, offset, _header_place(chunk, header_row, skipped))
+        return self._table(chunk, spans, offset, _header_place(chunk, header_row, skipped))
 
     def _head(self, offset: int, count: int) -> list[bytes]:
         with self._text.open(offset) as stream:
             return LineStream(stream, offset=offset, end=None, limit=self._limits.max_row_bytes).take(count)
 
-    def _table(self, chunk: Chunk, spans: list[Span], raws: list[bytes], offset: int, place: int | None) -> Table:
+    def _size_of(self, offset: int, count: int) -> int:
+        """How many bytes the next `count` lines are."""
+        size = 0
+        with self._text.open(offset) as stream:
+            lines = LineStream(stream, offset=offset, end=None, limit=self._limits.max_row_bytes)
+            while count and (found := lines.take(count)):
+                size += lines.measure(found)
+                count -= len(found)
+        return size
+
+    def _table(self, chunk: Chunk, spans: list[Span], offset: int, place: int | None) -> Table:
         below = chunk.rows if place is None else chunk.rows[place + 1 :]
         widths = sorted(len(row) for row in below) or [len(row) for row in chunk.rows]
         width = widths[len(widths) // 2]
@@ -85,7 +97,7 @@ class _CsvFile:
         header = chunk.rows[place] if place is not None else []
         while header and len(header) > width and not str(header[-1]).strip():
             header = header[:-1]  # a delimiter at the end of the header only
-        start = {"offset": offset + sum(map(len, raws[:after])), "line": 1 + after, "row": 0}
+        start = {"offset": offset + self._size_of(offset, after), "line": 1 + after, "row": 0}
         columns = profile.name_columns(header, 0 if header else width)
         if end := self._footer_start(start["offset"], len(columns)):
             start["end"] = end

@@ -1,21 +1,22 @@
 """JSON: every array of objects is a table, streamed, whatever is around it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import BinaryIO, Final
 
 import ijson  # type: ignore[import-untyped] # it ships no types
 from ijson.backends import yajl2_c  # type: ignore[import-untyped] # the C parser: others are many times slower
 
-from importer.nested import DepthGuard, columns_of, flatten, raw_json, to_row
+from importer.nested import DepthGuard, columns_of, flatten, places_of, raw_json, to_row
 from importer.problems import Limits, ProblemCode, Reject, refuse, shorten
-from importer.readers import CHUNK_ROWS, ReadOptions, TableFile, TableReader
+from importer.readers import CHUNK_BYTES, CHUNK_ROWS, ReadOptions, TableFile, TableReader
 from importer.source import Source
 from importer.values import Chunk, Position, Row, Table
 
 _BLOCK = 64 * 1024
 _SEARCHED = 8 * 1024 * 1024  # bytes in which tables are looked for; further on only if there was none
+_MAX_TABLES = 50  # that are found; each is looked at from the file's beginning
 _ROOT = "(root)"  # the name of an array that is the whole file
 _MARK = b"\xef\xbb\xbf"
 
@@ -59,9 +60,14 @@ class _JsonFile:
         self._source = source
         self._limits = limits
         self.notices: tuple[str, ...] = ()
-        paths = self._find(_SEARCHED) or self._find(None)
-        if source.size > _SEARCHED and paths:
+        paths = self._find(_SEARCHED)
+        self._looked: int | None = _SEARCHED + limits.max_row_bytes
+        if not paths:
+            paths, self._looked = self._find(None), None
+        elif source.size > _SEARCHED:
             self.notices = ("tables that begin after the first 8 MB were not looked for",)
+        if len(paths) == _MAX_TABLES:
+            self.notices += (f"tables after the first {_MAX_TABLES} were not looked for",)
         if not paths:
             raise refuse(ProblemCode.NO_TABLE, "there is no array of objects in the file")
         self.tables = tuple(self._table(path) for path in paths)
@@ -80,19 +86,26 @@ class _JsonFile:
                         is_inside = any(prefix.startswith(f"{path}.item." if path else "item.") for path in paths)
                         if event == "start_map" and not is_inside and opened not in paths:
                             paths.append(opened)
+                            if len(paths) == _MAX_TABLES:
+                                break
                         is_first = False
             except _EnoughError:
                 pass
         return paths
 
     def _table(self, path: str) -> Table:
-        head = list(islice(self._records(path, []), CHUNK_ROWS))
+        head: list[dict[str, object] | object] = []
+        with suppress(_EnoughError):
+            for record in islice(self._records(path, [], end=self._looked), CHUNK_ROWS):
+                head.append(record)  # noqa: PERF402 - what came before the end of the look is kept
         columns = columns_of((record for record in head if isinstance(record, dict)), self._limits)
         return Table(name=path or _ROOT, columns=columns, start={"row": 0})
 
-    def _records(self, path: str, guarded: list[_Guarded]) -> Iterator[dict[str, object] | object]:
+    def _records(
+        self, path: str, guarded: list[_Guarded], *, end: int | None = None
+    ) -> Iterator[dict[str, object] | object]:
         with self._source.open() as stream, _translated():
-            reading = _Guarded(stream, self._limits, depth=path.count(".") + 1 + bool(path))
+            reading = _Guarded(stream, self._limits, depth=path.count(".") + 1 + bool(path), end=end)
             guarded.append(reading)
             for item in yajl2_c.items(reading, f"{path}.item" if path else "item", buf_size=_BLOCK):
                 yield flatten(item) if isinstance(item, dict) else item
@@ -104,18 +117,30 @@ class _JsonFile:
         row = start["row"]
         for _ in islice(records, row):
             pass
-        while batch := list(islice(records, CHUNK_ROWS)):
+        while batch := _take(records, guarded):
             yield _chunk(batch, table, row, guarded[0].done)
             row += len(batch)
+
+
+def _take(records: Iterator[dict[str, object] | object], guarded: list[_Guarded]) -> list[dict[str, object] | object]:
+    """The records of a chunk; where they are large, fewer. Blocks are read alike in every process."""
+    begin = guarded[0].done if guarded else 0
+    batch: list[dict[str, object] | object] = []
+    for record in records:
+        batch.append(record)
+        if len(batch) == CHUNK_ROWS or guarded[0].done - begin > CHUNK_BYTES:
+            break
+    return batch
 
 
 def _chunk(batch: list[dict[str, object] | object], table: Table, row: int, done: int) -> Chunk:
     rows: list[Row] = []
     numbers: list[int] = []
     rejects: list[Reject] = []
+    columns = places_of(table.columns)
     for number, record in enumerate(batch, start=row + 1):
         if isinstance(record, dict):
-            rows.append(to_row(record, table.columns))
+            rows.append(to_row(record, columns))
             numbers.append(number)
         else:
             message = "the array's item is no object"
@@ -137,7 +162,7 @@ def _chunk(batch: list[dict[str, object] | object], table: Table, row: int, done
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (ijson.JSONError, UnicodeDecodeError) as exc:
+    except (ijson.JSONError, ValueError, ArithmeticError) as exc:  # the latter: numbers that Python refuses
         raise refuse(ProblemCode.CORRUPT_FILE, "the file is not valid JSON") from exc
 
 

@@ -10,7 +10,7 @@ import orjson
 
 from core.errors import PermanentError
 from importer.lines import LineStream
-from importer.nested import DepthGuard, columns_of, flatten, parse_number_exactly, to_row
+from importer.nested import DepthGuard, columns_of, flatten, parse_number_exactly, places_of, to_row
 from importer.problems import Limits, ProblemCode, Reject, refuse, shorten
 from importer.readers import CHUNK_ROWS, ReadOptions, TableFile, TableReader
 from importer.source import Source
@@ -70,12 +70,13 @@ class _JsonLinesFile:
         numbers: list[int] = []
         places: list[int] = []
         rejects: list[Reject] = []
+        columns = places_of(table.columns)
         for place, raw in enumerate(lines, start=line):
             if raw.isspace():
                 continue
             row += 1
             try:
-                rows.append(to_row(self._parse(raw), table.columns))
+                rows.append(to_row(self._parse(raw), columns))
             except _LineError as exc:
                 shown = shorten(raw[:4096].decode("utf-8", "replace").rstrip("\r\n"))
                 rejects.append(Reject(row=row, line=place, code=exc.code, message=str(exc), raw=shown))
@@ -97,10 +98,9 @@ class _JsonLinesFile:
             except PermanentError as exc:
                 raise _LineError(ProblemCode(exc.code), exc.message) from None
         try:
+            value = orjson.loads(line)  # stricter: it refuses half characters
             if _LONG_NUMBER.search(line):
                 value = json.loads(line, parse_float=parse_number_exactly, parse_constant=_refuse_constant)
-            else:
-                value = orjson.loads(line)
         except UnicodeDecodeError:
             raise _LineError(ProblemCode.ENCODING, "the line is not UTF-8") from None
         except ValueError:

@@ -11,6 +11,7 @@ from importer.grid import Grid, GridFile, GridRow, Merge
 from importer.markup import Attributes, Elements, parse, parse_all
 from importer.problems import Limits, ProblemCode, refuse
 from importer.readers import CellError, ReadOptions, TableFile, TableReader
+from importer.serials import number_of
 from importer.source import Source
 from importer.values import Cell
 
@@ -229,7 +230,7 @@ def _value(attributes: Attributes, text: str) -> Cell:
         match kind:
             case "float" | "currency" | "percentage":
                 number = attributes.get("value", "")
-                return int(number) if number.lstrip("-").isdecimal() else float(number)
+                return number_of(number)
             case "date":
                 written = attributes.get("date-value", "")
                 return date.fromisoformat(written) if len(written) == 10 else datetime.fromisoformat(written)

@@ -4,145 +4,42 @@ Own code, because the libraries lose what an import needs: one ends the process 
 sheet and turns `#N/A` into nothing and 42 into 42.0; the other fills up every gap in memory.
 """
 
-import array
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from tempfile import TemporaryFile
 from typing import Final
 
-from core.errors import PermanentError
 from importer.archive import Archive, open_archive
 from importer.grid import Grid, GridFile, GridRow, Merge
 from importer.markup import Attributes, parse, parse_all
 from importer.office import MACROS, has_macros, main_part, relations
 from importer.problems import Limits, ProblemCode, refuse
 from importer.readers import CellError, ReadOptions, TableFile, TableReader
-from importer.serials import DateKind, from_serial, kind_of_format
+from importer.serials import DateKind, from_serial, number_of
 from importer.source import Source
 from importer.values import Cell
+from importer.workbook import Strings, Styles, Workbook, damaged, unescaped, whole
 
 _LAST_ROW = 1_048_576
 _LAST_COLUMN = 16_384
 _MAX_MERGES = 100_000
-_STRINGS_IN_MEMORY = 64 * 1024 * 1024  # characters; what a workbook has beyond that is kept on the disk
 _SCANNED = 1024 * 1024
-_MERGE = re.compile(rb'<(?:\w+:)?mergeCell [^>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
-_DIMENSION = re.compile(rb'<(?:\w+:)?dimension [^>]*?ref="[A-Z]{1,3}\d{1,7}:[A-Z]{1,3}(\d{1,7})"')
-_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
-
-
-class _Workbook:
-    """Hears which sheets there are and where the calendar begins."""
-
-    def __init__(self) -> None:
-        self.sheets: list[tuple[str, str, bool]] = []
-        self.is_1904 = False
-
-    def start(self, name: str, attributes: Attributes) -> None:
-        if name == "sheet":
-            is_hidden = attributes.get("state", "visible") != "visible"
-            self.sheets.append((attributes.get("name", ""), attributes.get("id", ""), is_hidden))
-        elif name == "workbookPr":
-            self.is_1904 = attributes.get("date1904", "0") in {"1", "true", "on"}
-
-    def end(self, name: str) -> None:
-        pass
-
-    def text(self, text: str) -> None:
-        pass
-
-
-class _Styles:
-    """Hears which styles show numbers as dates."""
-
-    def __init__(self) -> None:
-        self.kinds: list[DateKind] = []
-        self._codes: dict[int, str] = {}
-        self._is_inside = False
-
-    def start(self, name: str, attributes: Attributes) -> None:
-        if name == "numFmt":
-            self._codes[_whole(attributes.get("numFmtId"))] = attributes.get("formatCode", "")
-        elif name == "cellXfs":
-            self._is_inside = True
-        elif name == "xf" and self._is_inside:
-            number = _whole(attributes.get("numFmtId"))
-            self.kinds.append(kind_of_format(number, self._codes.get(number)))
-
-    def end(self, name: str) -> None:
-        if name == "cellXfs":
-            self._is_inside = False
-
-    def text(self, text: str) -> None:
-        pass
-
-
-class _Strings:
-    """Hears the texts that cells share; what memory should not hold is on the disk."""
-
-    def __init__(self) -> None:
-        self._texts: list[str] = []
-        self._size = 0
-        self._ends = array.array("Q", [0])
-        self._file = TemporaryFile()  # noqa: SIM115 - closed by `close`, whose caller has the context
-        self._pieces: list[str] = []
-        self._is_text = False
-        self._phonetic = 0
-
-    def start(self, name: str, attributes: Attributes) -> None:
-        del attributes
-        if name == "t":
-            self._is_text = not self._phonetic
-        elif name == "si":
-            self._pieces = []
-        elif name == "rPh":
-            self._phonetic += 1
-
-    def end(self, name: str) -> None:
-        if name == "t":
-            self._is_text = False
-        elif name == "rPh":
-            self._phonetic -= 1
-        elif name == "si":
-            self._add(_unescaped("".join(self._pieces)))
-
-    def text(self, text: str) -> None:
-        if self._is_text:
-            self._pieces.append(text)
-
-    def __getitem__(self, place: int) -> str:
-        if place < len(self._texts):
-            return self._texts[place]
-        place -= len(self._texts)
-        begin, end = self._ends[place], self._ends[place + 1]
-        self._file.seek(begin)
-        return self._file.read(end - begin).decode("utf-8", "surrogatepass")
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _add(self, text: str) -> None:
-        if self._size < _STRINGS_IN_MEMORY:
-            self._texts.append(text)
-            self._size += len(text) + 50
-            return
-        content = text.encode("utf-8", "surrogatepass")
-        self._file.seek(0, 2)
-        self._file.write(content)
-        self._ends.append(self._ends[-1] + len(content))
+_MERGE = re.compile(rb'<(?:\w{1,40}:)?mergeCell [^<>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
+_DIMENSION = re.compile(rb'<(?:\w{1,40}:)?dimension [^<>]*?ref="[A-Z]{1,3}\d{1,7}:[A-Z]{1,3}(\d{1,7})"')
 
 
 class _SheetRows:
     """Hears the rows of a sheet."""
 
-    def __init__(self, strings: _Strings, kinds: list[DateKind], limits: Limits, *, is_1904: bool) -> None:
+    def __init__(self, strings: Strings, kinds: list[DateKind], limits: Limits, *, is_1904: bool) -> None:
         self.rows: list[GridRow] = []
         self._strings = strings
         self._kinds = {str(number): kind for number, kind in enumerate(kinds) if kind}
         self._is_1904 = is_1904
         self._limit = limits.max_field_bytes
+        self._row_limit = limits.max_row_bytes
+        self._shared, self._most_shared = 0, limits.max_inflated_bytes
         self._max_columns = min(limits.max_columns, _LAST_COLUMN)
         self._columns: dict[str, int] = {}
         self._number = 0
@@ -181,15 +78,18 @@ class _SheetRows:
     def text(self, text: str) -> None:
         if self._is_value:
             self._size += len(text)
-            if self._size <= self._limit:
-                self._pieces.append(text)
-            else:
+            self._row.size += len(text)
+            if self._size > self._limit:
                 self._row.problem = ProblemCode.FIELD_TOO_LARGE
+            elif self._row.size > self._row_limit:
+                self._row.problem = ProblemCode.ROW_TOO_LARGE
+            else:
+                self._pieces.append(text)
 
     def _start_row(self, number: str | None) -> None:
-        self._number = _whole(number) if number else self._number + 1
+        self._number = whole(number) if number else self._number + 1
         if not 0 < self._number <= _LAST_ROW:
-            raise _damaged()
+            raise damaged()
         self._row = GridRow(self._number, [])
         self._column = -1
 
@@ -212,6 +112,8 @@ class _SheetRows:
         self._is_formula = False
 
     def _end_cell(self) -> None:
+        if self._row.problem is not None:
+            return
         value = self._value("".join(self._pieces))
         if value is None:
             return
@@ -228,12 +130,9 @@ class _SheetRows:
             case "n":
                 return self._numeric(text)
             case "s":
-                try:
-                    return self._strings[int(text)]
-                except (ValueError, IndexError, OverflowError) as exc:
-                    raise _damaged() from exc
+                return self._shared_text(text)
             case "inlineStr" | "str":
-                return _unescaped(text)
+                return unescaped(text)
             case "b":
                 return text.strip() in {"1", "true"}
             case "e":
@@ -241,7 +140,24 @@ class _SheetRows:
             case "d":
                 return _iso(text)
             case _:
-                raise _damaged()
+                raise damaged()
+
+    def _shared_text(self, place: str) -> str:
+        """A text that cells share. A few bytes name a long one: all of them together are counted."""
+        try:
+            text = self._strings[int(place)]
+        except (ValueError, IndexError, OverflowError) as exc:
+            raise damaged() from exc
+        if len(text) > 100:
+            self._shared += len(text)
+            self._row.size += len(text)
+            if self._shared > self._most_shared:
+                raise refuse(ProblemCode.SHEET_TOO_LARGE, "the sheet repeats long texts too often")
+            if len(text) > self._limit:
+                self._row.problem = ProblemCode.FIELD_TOO_LARGE
+            elif self._row.size > self._row_limit:
+                self._row.problem = ProblemCode.ROW_TOO_LARGE
+        return text
 
     def _numeric(self, text: str) -> Cell:
         if not text:
@@ -250,10 +166,10 @@ class _SheetRows:
         kind = self._kinds.get(self._style)
         try:
             if kind is None:
-                return int(text) if text.isdecimal() or text[1:].isdecimal() else float(text)
+                return number_of(text)
             return from_serial(float(text), kind, is_1904=self._is_1904)
         except ValueError as exc:
-            raise _damaged() from exc
+            raise damaged() from exc
 
 
 class _Sheets:
@@ -263,9 +179,9 @@ class _Sheets:
         self._archive = archive
         self._source = source
         self._limits = limits
-        self._workbook = _Workbook()
-        self._styles = _Styles()
-        self.strings = _Strings()
+        self._workbook = Workbook()
+        self._styles = Styles()
+        self.strings = Strings(limits)
         self.notices: list[str] = [MACROS] if has_macros(archive) else []
         self._done = 0
 
@@ -280,7 +196,7 @@ class _Sheets:
                 elif relation.kind == "sharedStrings":
                     self._parse(relation.target, self.strings)
         for name, identity, is_hidden in self._workbook.sheets:
-            found = parts.get(identity)
+            found = parts.pop(identity, None)  # a part is one sheet, however many claim it
             if found is None or found.kind != "worksheet" or found.target not in self._archive:
                 continue
             if is_hidden:
@@ -288,7 +204,7 @@ class _Sheets:
                 continue
             yield self._grid(name, found.target)
 
-    def _parse(self, part: str, listener: "_Workbook | _Styles | _Strings") -> None:
+    def _parse(self, part: str, listener: "Workbook | Styles | Strings") -> None:
         with self._archive.open(part) as stream:
             parse_all(stream, listener)
 
@@ -356,16 +272,10 @@ def _merge(match: re.Match[bytes]) -> Merge:
 def _column(letters: str) -> int:
     number = 0
     if not 0 < len(letters) <= 3 or not letters.isascii() or not letters.isalpha():
-        raise _damaged()
+        raise damaged()
     for letter in letters.upper():
         number = number * 26 + ord(letter) - 64
     return number - 1
-
-
-def _whole(text: str | None) -> int:
-    if text is None or not text.isascii() or not text.isdecimal() or len(text) > 9:
-        raise _damaged()
-    return int(text)
 
 
 def _iso(text: str) -> Cell:
@@ -373,14 +283,6 @@ def _iso(text: str) -> Cell:
         return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
     except ValueError:
         return text
-
-
-def _unescaped(text: str) -> str:
-    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if "_x" in text else text
-
-
-def _damaged() -> PermanentError:
-    return refuse(ProblemCode.CORRUPT_FILE, "the workbook is damaged")
 
 
 READER: Final[TableReader] = _XlsxReader()

@@ -11,11 +11,12 @@ from typing import Final
 
 from importer.markup import Attributes, parse, parse_all
 from importer.problems import Limits, ProblemCode, Reject, refuse
-from importer.readers import CHUNK_ROWS, ReadOptions, TableFile, TableReader
+from importer.readers import CHUNK_BYTES, CHUNK_ROWS, ReadOptions, TableFile, TableReader
 from importer.source import Source
 from importer.values import Cell, Chunk, Position, Table
 
 _MAX_PATHS = 50_000  # different paths of elements in one document
+_MAX_TABLES = 50  # of one document: those that hold the most
 _MAX_SHOWN = 1_000
 
 type _Path = tuple[str, ...]
@@ -81,6 +82,8 @@ class _Survey:
         for path in sorted(repeated, key=lambda each: (-held[each], len(each))):
             if not any(path[: len(other)] == other or other[: len(path)] == path for other in found):
                 found.append(path)
+                if len(found) == _MAX_TABLES:
+                    break
         root = next(iter(self.seen))
         order = {path: place for place, path in enumerate(self.seen)}
         return sorted(found, key=order.__getitem__) or [root]
@@ -119,6 +122,7 @@ class _Node:
     attributes: Attributes
     children: dict[str, list["_Node"]] = field(default_factory=dict)
     text: list[str] = field(default_factory=list)
+    size: int = 0  # of a record: characters, and something for each element
 
     def plain(self) -> Cell:
         """As JSON has it: the text alone where there is nothing else."""
@@ -165,6 +169,7 @@ class _Records:
         if self._open:
             node = self._open.pop()
             if not self._open:
+                node.size = self._size
                 self.ready.append(node if self._size <= self._limit else None)
 
     def text(self, text: str) -> None:
@@ -206,14 +211,16 @@ class _XmlFile:
         record, columns = self._records[table.name]
         done, skipped = 0, start.get("record", 0)
         piece: list[_Node | None] = []
+        size = 0
         for node in self._nodes(record):
             done += 1
             if done <= skipped:
                 continue
             piece.append(node)
-            if len(piece) == CHUNK_ROWS:
+            size += node.size if node is not None else 0
+            if len(piece) == CHUNK_ROWS or size > CHUNK_BYTES:
                 yield self._chunk(piece, columns, done)
-                piece = []
+                piece, size = [], 0
         if piece:
             yield self._chunk(piece, columns, done)
 
