@@ -9,13 +9,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import urllib3
 
+from core.events import SignalReceived
 from local.fake_slack import payloads
 from local.stack import PROJECT, Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
 
 _HTTP = urllib3.PoolManager(retries=False)
 _WAIT_SECONDS = 60.0
@@ -84,10 +88,23 @@ class Deployed:
 
     def ops(self, *arguments: str) -> Any:
         """What a command of the operators' command line prints as JSON."""
+        return json.loads(self.run_ops(*arguments))
+
+    def run_ops(self, *arguments: str) -> str:
+        """What a command of the operators' command line prints."""
         command = [sys.executable, "-m", "ops", "--stack-file", str(self.state_dir / "stack.json"), *arguments]
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return done.stdout
+
+    def publish(self, signal: SignalReceived) -> None:
+        """Put a signal on its queue, as a webhook does."""
+        self._sqs().send_message(
+            QueueUrl=self.stack.queue_urls.signals,
+            MessageBody=signal.model_dump_json(by_alias=True),
+            MessageGroupId=signal.group_id,
+            MessageDeduplicationId=signal.deduplication_id,
+        )
 
     def conversation(self, ts: str) -> dict[str, Any]:
         """A thread's conversation with its messages and tasks."""
@@ -108,17 +125,19 @@ class Deployed:
 
     def queue_length(self, queue_url: str) -> int:
         """How many messages a queue holds, in flight or not."""
-        sqs = boto3.client(
+        counted = self._sqs().get_queue_attributes(
+            QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        )["Attributes"]
+        return sum(map(int, counted.values()))
+
+    def _sqs(self) -> "SQSClient":
+        return boto3.client(
             "sqs",
             endpoint_url=self.stack.endpoint_url,
             region_name=self.stack.region,
             aws_access_key_id=self.stack.aws_access_key_id,
             aws_secret_access_key=self.stack.aws_secret_access_key,
         )
-        counted = sqs.get_queue_attributes(
-            QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        )["Attributes"]
-        return sum(map(int, counted.values()))
 
     def kill_workers(self, function: str) -> int:
         """Kill -9 whatever process of this stack runs the function; how many there were."""

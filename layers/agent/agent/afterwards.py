@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agent.model_values import Finished, ModelMessage, ModelRequest, TextDelta
 from agent.prices import cost_of
+from agent.revisions import leave_out_erased
 from agent.steps import Model
 from agent.task_run import hide_user
 from agent.tokens import cut_to_tokens, estimate_tokens
@@ -105,7 +106,7 @@ class Afterwards:
         found = self.store.recollections.list_messages(
             self.conversation, after=after, until=until, limit=_MOST_MESSAGES
         )
-        taken, transcript = _transcribe(found)
+        taken, transcript = _transcribe(leave_out_erased(found))
         if not taken:
             return
         most = min(_SUMMARY_TOKENS, limits.history_tokens // _SHARE)

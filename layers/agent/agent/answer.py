@@ -14,7 +14,7 @@ from functools import partial
 
 from agent import entries, parking
 from agent.afterwards import Afterwards
-from agent.attachments import Attachments, Occasion, spent_on, tell_unread
+from agent.attachments import spent_on, tell_unread
 from agent.budget import check_budget
 from agent.collaborators import Collaborators
 from agent.delivering import Delivering
@@ -24,25 +24,28 @@ from agent.language import detect_language
 from agent.parking import Parking, TurnParkedError, find_place
 from agent.people import Refusal, say_refusal
 from agent.pictures import SeeingModel
+from agent.reading import Past, Reading
 from agent.records import ClaimRecords
 from agent.resuming import resume
+from agent.revisions import QuestionDeletedError, sort_out, tell_done, withdraw
 from agent.snapshots import Snapshot
-from agent.stopping import StopCheck, TurnStoppedError
+from agent.stopping import QuestionChangedError, TurnStoppedError, Watch, find_stop, look_for
 from agent.task_run import TaskRun
 from agent.tools.sub_agent import SubAgents
 from core.configuration import Input, Limits
-from core.errors import PermanentError, ServiceError
+from core.errors import PermanentError, RetryableError, ServiceError
 from core.events import MessageReceived
-from core.models import Company, ConversationStatus, Message, Role, Task, ToolUsage, User
+from core.models import Company, ConversationStatus, Message, Task, ToolUsage, User
 from core.platforms import Outbound, Reply, reply_to
 from core.queues import Delivery
-from core.store import Claim, ClaimLostError, Opening, Summary, keys
+from core.store import Claim, ClaimLostError, Opening, keys
 from core.telemetry import logger, metrics
 from core.texts import explain_failure, say
 
 __all__ = ["Collaborators", "answer"]
 
 _LEASE_MARGIN = timedelta(seconds=5)  # a lease outlives its invocation by this
+_MOST_READINGS = 20  # of a question that is edited again and again
 _NEW_CONVERSATION = frozenset({"/new", "new conversation"})
 
 
@@ -106,13 +109,13 @@ class _Turn:
         self._use = collaborators
         self._store = collaborators.store
         self._model = SeeingModel(collaborators.model, self._store.files)
-        self._text = entries.read_question(self._message, outbound.read_text(self._message))
-        self._language: str | None = None
         self._spoken_so_far: list[str] = []
         self._task: Task | None = None
+        self._before: entries.Totals | None = None
         self._ulid = keys.question_ulid(message.address, message.external_message_id, message.sent_at)
         self._variables = {"{company}": company.name if company else company_id, "{person}": user.name}
         self._fill = partial(fill_prompts, variables=self._variables)
+        self._reading = Reading(delivery, outbound, collaborators, self._fill, self._check_budget)
         self._afterwards: Afterwards | None = None
         self._delivering = Delivering(
             message, outbound, self._store, company_id, collaborators.clock, is_again=delivery.attempt > 1
@@ -122,7 +125,7 @@ class _Turn:
     @property
     def is_new_conversation(self) -> bool:
         """Whether the message says nothing but that a new conversation begins."""
-        return not self._message.files and self._text.strip().casefold() in _NEW_CONVERSATION
+        return not self._message.files and self._reading.text.strip().casefold() in _NEW_CONVERSATION
 
     def start_afresh(self) -> None:
         """Begin a new conversation in the same place; its id follows from the message, so that twice is once."""
@@ -137,7 +140,7 @@ class _Turn:
             retention_days=self._retention_days,
         )
         target = reply_to(self._message, is_unrecorded=True)
-        notice = say("new-conversation", detect_language(self._text))
+        notice = say("new-conversation", detect_language(self._reading.text))
         self._outbound.open_reply(target, posted=lambda _: None).finish(notice)
         _end(self._message, "new-conversation")
 
@@ -152,7 +155,7 @@ class _Turn:
         )
 
     def run(self, conversation_id: str | None) -> None:
-        opening = self._make_opening(self._text)
+        opening = self._make_opening(self._reading.text)
         if conversation_id is None:
             conversation_id = self._store.open_conversation(
                 self._company_id,
@@ -193,117 +196,109 @@ class _Turn:
 
         None where a person has to decide something first.
         """
-        conversation = claim.conversation
-        input_ = self._store.get_input(self._company_id, conversation.input)
-        history, summary = self._recall(claim, input_.limits)
-        is_first = not history and summary is None
-        question, is_new = self._save_question(claim, opening, input_, history, is_first=is_first)
-        answered_ids = frozenset(i for m in history if m.role is Role.ASSISTANT for i in m.outgoing_ids)
-        if not is_new and (reply := self._store.find_reply(self._company_id, question.id)):
-            self._delivering.stored_reply = reply
-            shown = self._delivering.open(reply.outgoing_ids, answered_ids, is_redelivery=True)
-            is_stopped = reply.finish_reason == "canceled"
-            status = ConversationStatus.CANCELED if is_stopped else ConversationStatus.COMPLETED
-            self._store.release_claim(claim, status=status, now=self._use.clock())
-            return reply, shown
-        rendered = render_prompt(input_, history, question, summary=summary, variables=self._variables)
-        prompt = resume(rendered, history, question, self._store, claim)
-        answered = self._ask(claim, question, input_, prompt, answered_ids, is_redelivery=not is_new)
-        if answered is None:
-            return None
-        self._afterwards = Afterwards(
-            store=self._store,
-            model=self._use.model,
-            input_=input_,
-            conversation=conversation,
-            history=history,
-            summary=summary,
-            is_cut=prompt.is_cut,
-            written=self._text,
-            question=question,
-            reply=answered[0],
-            retention_days=self._retention_days,
-        )
-        return answered
+        input_ = self._store.get_input(self._company_id, claim.conversation.input)
+        past = Past.recall(self._store, claim, input_.limits)
+        for _ in range(_MOST_READINGS):
+            question, standing = self._reading.save(claim, opening, input_, past)
+            self._delivering.language = question.language
+            if standing and (reply := self._store.find_reply(self._company_id, question.id)):
+                return reply, self._show_again(claim, reply, past)
+            if standing and not self._reading.is_current(claim, question, standing):
+                continue
+            try:
+                return self._ask(claim, question, input_, past, is_redelivery=standing is not None)
+            except QuestionChangedError:
+                logger.info("question changed", extra=self._delivering.about())
+                self._spoken_so_far = []
+        raise RetryableError("question-unsteady", "the question changed too often to be answered just now")
 
-    def _recall(self, claim: Claim, limits: Limits) -> tuple[tuple[Message, ...], Summary | None]:
-        """The messages that the prompt may show, one more if there is one, and the summary of those before them."""
-        summary = self._store.recollections.find_summary(claim.conversation)
-        history = self._store.history(
-            claim,
-            limit=limits.history_messages + 1,
-            before=keys.message_id(claim.conversation.id, self._ulid),
-            after=summary.until if summary else None,
-        )
-        return history, summary
-
-    def _save_question(
-        self, claim: Claim, opening: Opening, input_: Input, history: Sequence[Message], *, is_first: bool
-    ) -> tuple[Message, bool]:
-        """The question, and whether it is new; it is stored, after the instructions where it is the first one."""
-        conversation = claim.conversation
-        question_id = keys.message_id(conversation.id, self._ulid)
-        before = next((m.language for m in reversed(history) if m.role is Role.USER and m.language), None)
-        attached = Attachments(self._store.files, self._use.model.transcribe).read(
-            Occasion(self._delivery, claim, question_id, input_, self._outbound, self._check_budget)
-        )
-        self._language = detect_language(attached.prose(self._text), previous=before)
-        written = entries.make_question(
-            self._message,
-            conversation,
-            user_id=opening.user_id,
-            ulid=self._ulid,
-            text=self._text,
-            parent_id=history[-1].id if history else None,
-            language=self._language,
-        )
-        question = attached.complete(written)
-        self._language = self._delivering.language = question.language
-        system = entries.make_system_message(
-            opening,
-            conversation_id=conversation.id,
-            ulid=self._ulid,
-            prompt="\n\n".join(self._fill(input_).prompts),
-            now=self._use.clock(),
-        )
-        return question, self._store.save_question(claim, question, opening_message=system if is_first else None)
+    def _show_again(self, claim: Claim, reply: Message, past: Past) -> Reply:
+        """Where a reply is shown that an earlier delivery stored."""
+        self._delivering.stored_reply = reply
+        shown = self._delivering.open(reply.outgoing_ids, past.answered_ids, is_redelivery=True)
+        is_stopped = reply.finish_reason == "canceled"
+        status = ConversationStatus.CANCELED if is_stopped else ConversationStatus.COMPLETED
+        self._store.release_claim(claim, status=status, now=self._use.clock())
+        return shown
 
     def _ask(
-        self,
-        claim: Claim,
-        question: Message,
-        input_: Input,
-        prompt: Prompt,
-        answered_ids: frozenset[str],
-        *,
-        is_redelivery: bool,
+        self, claim: Claim, question: Message, input_: Input, past: Past, *, is_redelivery: bool
     ) -> tuple[Message, Reply] | None:
+        rendered = render_prompt(input_, past.history, question, summary=past.summary, variables=self._variables)
+        prompt = resume(rendered, past.history, question, self._store, claim)
         task = self._store.start_task(
             claim, entries.make_task(question, input_, prompt.manifest, now=self._use.clock())
         )
         self._task = task
-        recorded = self._store.list_tool_usages(self._company_id, question.id) if is_redelivery else ()
+        used = self._store.list_tool_usages(self._company_id, question.id) if is_redelivery else ()
+        recorded, abandoned = sort_out(used, question)
         silent = parking.count_silent(recorded)
-        known, others = parking.find_messages(claim.conversation, task, is_parked=silent > 0)
-        shown = self._delivering.open(known, answered_ids | others, is_redelivery=is_redelivery, claim=claim)
+        shown = self._open(claim, task, past, is_parked=silent > 0, is_redelivery=is_redelivery)
         if not recorded:
             self._check_budget(input_.limits)
-        place = self._park_at(claim)
-        agents = SubAgents(self._use, self._model, claim, question, recorded, self._fill, place.make_approval())
-        run = self._make_run(claim, question, task, input_, prompt, shown, agents, silent)
+        place = Parking(self._store, self._outbound, claim, self._message, question, self._use.clock)
+        stop = find_stop(claim.conversation, question.created_at)
+        with Watch(lambda: look_for(self._store, claim, question.edited_at), known=stop) as watch:
+            approval = place.make_approval()
+            agents = SubAgents(self._use, self._model, claim, question, recorded, self._fill, watch, approval)
+            run = self._make_run(claim, question, task, input_, prompt, shown, agents, silent, abandoned)
+            try:
+                reply = self._run(claim, question, task, input_, run, recorded, place, shown)
+            except TurnStoppedError:
+                return self._stop(claim, question, entries.count_spent(task, *run.spent()), shown, run.used()), shown
+            except (QuestionChangedError, PermanentError):
+                self._before = run.totals()
+                self._task = entries.count_spent(task, *run.spent())
+                raise
+        if reply is None:
+            return None
+        self._afterwards = self._plan(claim, question, input_, past, prompt, reply)
+        return reply, shown
+
+    def _plan(
+        self, claim: Claim, question: Message, input_: Input, past: Past, prompt: Prompt, reply: Message
+    ) -> Afterwards:
+        return Afterwards(
+            store=self._store,
+            model=self._use.model,
+            input_=input_,
+            conversation=claim.conversation,
+            history=past.history,
+            summary=past.summary,
+            is_cut=prompt.is_cut,
+            written=self._reading.text,
+            question=question,
+            reply=reply,
+            retention_days=self._retention_days,
+        )
+
+    def _open(self, claim: Claim, task: Task, past: Past, *, is_parked: bool, is_redelivery: bool) -> Reply:
+        """Where the answer arrives: in the messages that this delivery or an earlier one began it in."""
+        known, others = parking.find_messages(claim.conversation, task, is_parked=is_parked)
+        if self._delivering.shown:
+            known = self._delivering.shown.outgoing_ids
+        answered_ids = (past.answered_ids | others) - frozenset(known)
+        return self._delivering.open(known, answered_ids, is_redelivery=is_redelivery, claim=claim)
+
+    def _run(
+        self,
+        claim: Claim,
+        question: Message,
+        task: Task,
+        input_: Input,
+        run: TaskRun,
+        recorded: Sequence[ToolUsage],
+        place: Parking,
+        shown: Reply,
+    ) -> Message | None:
+        """The reply, stored; None where a person was asked to decide something first."""
         try:
             answered = run.run([usage for usage in recorded if not usage.under])
         except TurnParkedError as parked:
-            if self._store.interruptions.is_cancel_requested(claim):
-                return self._stop(claim, question, entries.count_spent(task, *run.spent()), shown, run.used()), shown
+            look_for(self._store, claim, question.edited_at, consistent=True)
             place.ask(parked.waiting, task, shown, is_shaped=input_.output_configuration is not None)
             return None
-        except TurnStoppedError:
-            return self._stop(claim, question, entries.count_spent(task, *run.spent()), shown, run.used()), shown
-        except PermanentError:
-            self._task = entries.count_spent(task, *run.spent())
-            raise
-        return self._commit(claim, question, input_, task, answered, run.used(), shown), shown
+        return self._commit(claim, question, input_, task, answered, run.used(), shown)
 
     def _commit(
         self,
@@ -326,8 +321,12 @@ class _Turn:
             notice=tell_unread(question, are_pictures_refused=self._model.is_refused),
         )
         session_id = entries.renew_session(claim.conversation, input_.limits, self._use.new_id)
-        completed = entries.complete_task(task, answered, now=now)
-        self._store.commit_reply(claim, reply, completed, now=now, session_id=session_id, entity=entity)
+        done, edition = entries.complete_task(task, answered, now=now), question.edited_at
+        try:
+            self._store.commit_reply(claim, reply, done, now=now, session_id=session_id, entity=entity, edition=edition)
+        except ClaimLostError:
+            look_for(self._store, claim, edition, consistent=True)  # the last moment to stop or to edit
+            raise
         self._delivering.stored_reply = reply
         self._delivering.measure(answered)
         return reply
@@ -342,32 +341,31 @@ class _Turn:
         shown: Reply,
         agents: SubAgents,
         silent: int,
+        abandoned: Sequence[ToolUsage],
     ) -> TaskRun:
+        tools = agents.open(input_)
         return TaskRun(
             model=self._model,
-            tools=agents.open(input_),
+            tools=tools,
             input_=input_,
-            prompt=prompt.messages,
+            prompt=(*prompt.messages, *tell_done(abandoned, tools)),
             company_id=self._company_id,
             user_id=self._user.id,
             conversation_id=question.llm_conversation_id,
             question_id=question.id,
             task_id=task.id,
-            records=ClaimRecords(self._store, claim),
+            records=ClaimRecords(self._store, claim, question.edited_at),
             remaining=self._delivery.remaining,
             show=lambda text: self._delivering.show(shown, text),
-            check=StopCheck(self._store, claim, self._use.monotonic),
+            watch=agents.watch,
+            first_step=max((usage.step + 1 for usage in abandoned if not usage.under), default=0),
             clock=self._use.clock,
             monotonic=self._use.monotonic,
             said=self._spoken_so_far,
-            spent_before=spent_on(question),
+            before=self._before or entries.Totals.of(*spent_on(question)),
             approval=agents.approval,
             silent_steps=silent,
         )
-
-    def _park_at(self, claim: Claim) -> Parking:
-        user_id, clock = self._user.id, self._use.clock
-        return Parking(self._store, self._outbound, claim, self._message, user_id, self._language, clock)
 
     def _stop(self, claim: Claim, question: Message, task: Task, shown: Reply, used: Sequence[ToolUsage]) -> Message:
         """End a turn that somebody stopped: what was said stands, with a word that it was stopped."""
@@ -383,6 +381,10 @@ class _Turn:
 
     def _fail(self, claim: Claim, error: PermanentError) -> None:
         """Record the failure, then tell the person, after whatever they already saw of the answer."""
+        if isinstance(error, QuestionDeletedError):
+            withdraw(self._store, claim, self._task, self._delivering, user_id=self._user.id, now=self._use.clock())
+            _end(self._message, "withdrawn")
+            return
         logger.error("turn failed", extra={**self._delivering.about(), "code": error.code})
         if self._task is None:
             self._store.release_claim(claim, status=ConversationStatus.FAILED, now=self._use.clock())
@@ -391,6 +393,6 @@ class _Turn:
             self._store.fail_turn(claim, task, now=self._use.clock())
             self._delivering.failed_task = task
         said = "".join(self._spoken_so_far)
-        notice = explain_failure(error.code, self._language)
+        notice = explain_failure(error.code, self._delivering.language)
         self._delivering.tell_failure("\n\n".join(filter(None, [said, notice])))
         _end(self._message, "failed")

@@ -65,6 +65,7 @@ class Occasion:
 
     Attributes:
         check_budget: Raises where no more may be spent; asked before a recording is transcribed.
+        is_again: Whether some of the files may be stored already.
     """
 
     delivery: Delivery[MessageReceived]
@@ -73,6 +74,7 @@ class Occasion:
     input_: Input
     outbound: Outbound
     check_budget: Callable[[Limits], None]
+    is_again: bool = False
 
     @property
     def message(self) -> MessageReceived:
@@ -175,7 +177,7 @@ class _Reading:
     def _read_file(self, place: int, file: FileReference, note: Note) -> None:
         if place >= self._limits.max_files:
             raise _UnreadError("file-too-many")
-        if self._occasion.delivery.attempt > 1 and (kept := self._use.files.find(self._occasion.claim, place)):
+        if self._occasion.is_again and (kept := self._use.files.find(self._occasion.claim, place)):
             data, media_type = kept
             if media_type == _TRANSCRIPT_TYPE:
                 self._take_transcript(json.loads(data), note)

@@ -10,7 +10,7 @@ from core.models import Message, Task
 from core.platforms import Outbound, Reply, reply_to
 from core.store import Claim, ClaimLostError, Store, keys
 from core.telemetry import logger, metrics
-from core.texts import speak
+from core.texts import say, speak
 
 
 class Delivering:
@@ -111,6 +111,15 @@ class Delivering:
         else:
             if self.failed_task is not None:
                 self._store.save_task_outgoing_ids(self._company_id, self.failed_task, ids)
+
+    def tell_withdrawn(self, task: Task) -> None:
+        """Say in place of what was shown that the question was deleted."""
+        self.failed_task = task
+        shown = self.open(task.outgoing_ids, frozenset(), is_redelivery=True)
+        try:
+            shown.finish(say("withdrawn", self.language))
+        except PermanentError as exc:
+            logger.error("end cannot be told", extra={**self.about(), "code": exc.code})
 
     def measure(self, answered: Answered) -> None:
         """Count what the answer took."""

@@ -35,6 +35,20 @@ _ABOUT_QUOTE = "(The person asks about this message without adding anything: say
 _NO_TEXT = "(The person mentioned you without writing anything.)"
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Tokens and US dollars of a task's model calls so far; `is_priced` is False where one has no known price."""
+
+    usage: Usage | None = None
+    cost: Decimal = Decimal(0)
+    is_priced: bool = True
+
+    @classmethod
+    def of(cls, usage: Usage | None, cost: Decimal | None) -> "Totals":
+        """Of what was spent before the first model call; the price may not be known."""
+        return cls(usage, cost or Decimal(0), usage is None or cost is not None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """What the model gave, and how long it took (milliseconds).
@@ -136,6 +150,7 @@ def make_question(
     text: str,
     parent_id: str | None,
     language: str | None,
+    edited_at: datetime | None = None,
 ) -> Message:
     """What the person wrote, as it is stored before the model is asked; about what the conversation is about."""
     message_id = keys.message_id(conversation.id, ulid)
@@ -153,6 +168,7 @@ def make_question(
         language=language,
         user_id=user_id,
         content=(_text_part(text, message_id),),
+        edited_at=edited_at,
         created_at=message.sent_at,
     )
 

@@ -11,7 +11,7 @@ from agent.tools.ask_person import AskPerson
 from agent.tools.schema import check_arguments
 from core.call_texts import describe_call
 from core.events import MessageReceived
-from core.models import Approval, ApprovalStatus, Company, Conversation, Task, ToolStatus, ToolUsage
+from core.models import Approval, ApprovalStatus, Company, Conversation, Message, Task, ToolStatus, ToolUsage
 from core.platforms import Button, Outbound, Question, Reply, reply_to
 from core.store import Claim, Store, keys
 from core.texts import say
@@ -153,21 +153,20 @@ class Parking:
 
     Attributes:
         message: What the turn answers; delivered again when something was decided.
-        language: Of the person.
+        question: The same as it is stored, in the form that is answered.
     """
 
     store: Store
     outbound: Outbound
     claim: Claim
     message: MessageReceived
-    user_id: str
-    language: str | None
+    question: Message
     clock: Callable[[], datetime]
 
     def make_approval(self) -> Approval:
         """An approval that waits from now on."""
         plain = self.message.model_copy(update={"resumed": ""}).model_dump_json(by_alias=True)
-        return Approval(user_id=self.user_id, until=self.clock() + WAIT, message=plain)
+        return Approval(user_id=self.question.user_id, until=self.clock() + WAIT, message=plain)
 
     def ask(self, waiting: Sequence[ToolUsage], task: Task, shown: Reply, *, is_shaped: bool) -> None:
         """Ask for each decision, once however often the turn is tried, and give the conversation up.
@@ -181,7 +180,8 @@ class Parking:
         """
         company_id = self.claim.conversation.user_company_id
         self.store.renew_claim(self.claim, lease=_PLATFORM_TIME, now=self.clock())
-        said = "" if is_shaped else say_before(self.store.list_tool_usages(company_id, task.message_id))
+        recorded = self.store.list_tool_usages(company_id, task.message_id)
+        said = "" if is_shaped else say_before([each for each in recorded if each.edition == self.question.edited_at])
         if said:
             ids = dict.fromkeys((*task.outgoing_ids, *shown.finish(said)))
             self.store.save_task_outgoing_ids(company_id, task, tuple(ids))
@@ -196,10 +196,10 @@ class Parking:
 
         reference = refer_to(usage)
         buttons = (
-            Button(label=say("approve", self.language), value="approve", reference=reference, style="primary"),
-            Button(label=say("deny", self.language), value="deny", reference=reference, style="danger"),
+            Button(label=say("approve", self.question.language), value="approve", reference=reference, style="primary"),
+            Button(label=say("deny", self.question.language), value="deny", reference=reference, style="danger"),
         )
-        text = f"{say('approval', self.language)}\n\n{describe_call(usage.name, usage.request)}"
+        text = f"{say('approval', self.question.language)}\n\n{describe_call(usage.name, usage.request)}"
         target = reply_to(self.message, is_unrecorded=True, is_alone=True)
         self.outbound.ask(target, Question(text=text, buttons=buttons), posted=remember)
 

@@ -9,6 +9,7 @@ from agent.history import Prompt
 from agent.model_values import ModelMessage
 from agent.parking import WAIT
 from agent.records import ClaimRecords
+from agent.revisions import sort_out
 from agent.tools import ToolCall
 from core.models import Message, Role, ToolStatus, ToolUsage
 from core.store import Claim, Store
@@ -33,7 +34,7 @@ def resume(prompt: Prompt, history: Sequence[Message], question: Message, store:
     answers = [*(pair[0] for pair in asked[1:]), question]
     resumed: list[ModelMessage] = []
     for (first, _), answer in zip(asked, answers, strict=True):
-        usages = store.list_tool_usages(company_id, first.id)
+        usages, _ = sort_out(store.list_tool_usages(company_id, first.id), first)
         given = [_give(usage, answer) for usage in usages if not usage.under]
         if not given:
             return prompt

@@ -22,6 +22,7 @@ from agent import parking
 from agent.model_values import Finished, ModelEvent, ModelMessage, ModelRequest, ModelTool, TextDelta
 from agent.prices import cost_of
 from agent.shortening import CUT, can_shorten, shorten
+from agent.stopping import Watch
 from agent.tools import Tool, ToolCall, ToolContext, ToolResult, TurnInterruptedError
 from agent.tools.answers import OUTCOME_UNKNOWN
 from agent.tools.schema import check_arguments
@@ -33,6 +34,7 @@ from core.telemetry import logger, place_of
 _GRACE_SECONDS = 1.0  # more than the tool has: its own word on its time limit is the better one
 _LAST_STEP_SECONDS = 15.0  # with less than this left the next call has to be the answer
 _MAX_RESULT_CHARACTERS = 40_000  # of one tool, as the model reads it
+_LEFT_BEHIND = "The turn ended before the tool gave its result."
 _LAST_STEP = (
     "You have reached this turn's limit and can call no more tools. Answer now with what you know, "
     "and say what you could not find out."
@@ -81,7 +83,9 @@ class Steps:
         make_context: A tool's context, of its use, of the rest of the limits, and of what counts a tool's own calls.
         remaining: Seconds that the run may still take, asked anew at each call.
         show: Called with each piece of text; what it raises ends the run.
-        check: Called between pieces and between tools; what it raises ends the run.
+        watch: Ends the run from outside, also while the model is silent or a tool reads. A tool that writes is waited
+            for, as long as it may take: what it did has to be known.
+        first_step: Number of the first model call; an earlier run that an edit ended has the ones before.
         under: The place of the use that asks for this run, where it is a sub-agent's.
         approval: What a call waits with that needs an approval.
         silent_steps: How many recorded steps said what they had to say in a message of its own already.
@@ -98,7 +102,8 @@ class Steps:
     remaining: Callable[[], float]
     show: Callable[[str], None]
     clock: Callable[[], datetime]
-    check: Callable[[], None] = lambda: None
+    watch: Watch = field(default_factory=Watch)
+    first_step: int = 0
     monotonic: Callable[[], float] = time.monotonic
     fallback_model: str | None = None
     under: str = ""
@@ -137,7 +142,6 @@ class Steps:
                     self._say(event.text)
                 else:
                     finished = event
-                self.check()
             if finished is None:
                 raise RetryableError("model-broken-off", "the model's answer ended without its end")
             self._count(finished.model, finished.usage)
@@ -186,7 +190,7 @@ class Steps:
 
     def _is_last(self, step: int) -> bool:
         """Whether the next call is the last one that the limits allow."""
-        if step >= self.limits.max_steps - 1:
+        if step - self.first_step >= self.limits.max_steps - 1:
             return True
         used = self.usage or Usage()
         if self.limits.max_turn_tokens is not None and used.total_tokens >= self.limits.max_turn_tokens:
@@ -201,9 +205,10 @@ class Steps:
         )
         offered = () if is_last else tuple(_offer(tool) for tool in self.tools.values())
         request = replace(self.request, messages=tuple(told), tools=offered)
+        self.watch.check()
         is_yielded = False
         try:
-            for event in self.model.stream(request, seconds=self.remaining()):
+            for event in self.watch.follow(self.model.stream(request, seconds=self.remaining())):
                 is_yielded = True
                 yield event
         except RetryableError:
@@ -217,9 +222,8 @@ class Steps:
             told = shorten(tuple(told))
         else:
             return
-        yield from self.model.stream(
-            replace(self.request, messages=tuple(told), tools=offered), seconds=self.remaining()
-        )
+        again = replace(self.request, messages=tuple(told), tools=offered)
+        yield from self.watch.follow(self.model.stream(again, seconds=self.remaining()))
 
     # The tools
 
@@ -261,7 +265,7 @@ class Steps:
         done |= {usage.call_id: usage for usage in unwritten}
         try:
             for batch in self._batches(calls.free):
-                self.check()
+                self.watch.check()
                 ended = self._run_together(batch)
                 done |= {usage.call_id: usage for usage in ended}
                 unwritten += ended
@@ -305,8 +309,13 @@ class Steps:
     def _await(self, usage: ToolUsage, started: float, future: Future[ToolResult]) -> ToolUsage:
         tool = self.tools.get(usage.name)
         seconds = min(tool.timeout_seconds if tool else 1.0, max(self.remaining(), 0.0))
+        left = max(seconds + _GRACE_SECONDS - (self.monotonic() - started), 0.0)
         try:
-            result = future.result(timeout=max(seconds + _GRACE_SECONDS - (self.monotonic() - started), 0.0))
+            result = future.result(timeout=left) if tool and tool.is_write else self.watch.wait_for(future, left)
+        except TurnInterruptedError:
+            if future.done():
+                raise  # by the tool itself
+            result = ToolResult(text=_LEFT_BEHIND, is_error=True)  # the next look ends the run
         except FutureTimeoutError:
             unknown = f" {OUTCOME_UNKNOWN}" if tool and tool.is_write else ""
             result = ToolResult(text=f"The tool gave no result within {seconds:.0f} seconds.{unknown}", is_error=True)
@@ -358,7 +367,7 @@ class Steps:
 
     def _replay(self, messages: list[ModelMessage], recorded: Sequence[ToolUsage]) -> int:
         """Add the recorded steps to `messages`, finishing the last one; the number of the next step."""
-        step = 0
+        step = self.first_step
         for number, group in groupby(sorted(recorded, key=lambda usage: usage.step), key=lambda usage: usage.step):
             usages = list(group)
             said = usages[0].said

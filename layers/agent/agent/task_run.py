@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
-from agent.entries import Answered
+from agent.entries import Answered, Totals
 from agent.model_values import ModelMessage, ModelRequest
 from agent.output import MAX_REPAIRS, Misfit, Parsed, parse_output, repair_request
 from agent.parking import PersonAskedError
 from agent.steps import Ended, Model, Records, Rest, Spend, Steps
+from agent.stopping import Watch
 from agent.tools import Tool, ToolContext
 from core.configuration import Input
 from core.errors import PermanentError, RetryableError
@@ -31,9 +32,10 @@ class TaskRun:
         prompt: The messages of the first model call.
         remaining: Seconds that the invocation has left, asked anew at each call.
         show: Shows a piece of the answer; an answer that has to fit a schema is not shown before it does.
-        check: Called between pieces and tools; what it raises ends the task.
+        watch: Ends the task from outside.
+        first_step: Number of its first model call.
+        before: What was spent on the question already: on its files, and by an earlier run that an edit of it ended.
         said: What was said so far, also when the task ends in an error.
-        spent_before: What reading the question took, in tokens and in US dollars; counted with the task's own.
         under: The place of the use that asks for this task, where it is a sub-agent's.
         approval: What a call waits with that needs an approval.
         silent_steps: How many recorded steps said what they had to say in a message of its own already.
@@ -52,15 +54,16 @@ class TaskRun:
     records: Records
     remaining: Callable[[], float]
     show: Callable[[str], None]
-    check: Callable[[], None]
+    watch: Watch
     clock: Callable[[], datetime]
     monotonic: Callable[[], float]
     said: list[str] = field(default_factory=list)
-    spent_before: tuple[Usage | None, Decimal | None] = (None, None)
     under: str = ""
     approval: Approval | None = None
     silent_steps: int = 0
     kept_seconds: float = _DELIVERY_SECONDS
+    first_step: int = 0
+    before: Totals = field(default_factory=Totals)
     steps: Steps | None = field(default=None, init=False)
 
     def run(self, recorded: Sequence[ToolUsage]) -> Answered:
@@ -93,6 +96,10 @@ class TaskRun:
     def used(self) -> Sequence[ToolUsage]:
         """The uses of tools that the answer rests on, in their order."""
         return self.steps.used if self.steps else ()
+
+    def totals(self) -> Totals:
+        """The same, for a run that goes on with them."""
+        return Totals(self.steps.usage, self.steps.cost, self.steps.is_priced) if self.steps else self.before
 
     def _answer(self, steps: Steps, recorded: Sequence[ToolUsage]) -> Answered:
         ended = steps.run(recorded)
@@ -150,7 +157,6 @@ class TaskRun:
             output_schema=input_.output_configuration,
         )
         is_shaped = input_.output_configuration is not None
-        usage, cost = self.spent_before
         return Steps(
             model=self.model,
             request=request,
@@ -162,7 +168,8 @@ class TaskRun:
             make_context=partial(self._make_context, remaining),
             remaining=remaining,
             show=(lambda _text: None) if is_shaped else self.show,
-            check=self.check,
+            watch=self.watch,
+            first_step=self.first_step,
             clock=self.clock,
             monotonic=self.monotonic,
             fallback_model=input_.fallback_model,
@@ -170,9 +177,9 @@ class TaskRun:
             approval=self.approval,
             silent_steps=self.silent_steps,
             said=[] if is_shaped else self.said,
-            usage=usage,
-            cost=cost or Decimal(0),
-            is_priced=usage is None or cost is not None,
+            usage=self.before.usage,
+            cost=self.before.cost,
+            is_priced=self.before.is_priced,
         )
 
     def _repair(self, steps: Steps, ended: Ended, misfit: Misfit) -> Ended:

@@ -235,6 +235,7 @@ class ToolUsage(Value):
         request: The arguments, as JSON.
         response: What the model was told, as text.
         idempotency_key: The same for every try of this call, and sent along with it.
+        edition: When the question was edited that this was for; None for the question as it was asked.
     """
 
     name: str
@@ -256,6 +257,7 @@ class ToolUsage(Value):
     idempotency_key: str
     error: str | None = None
     approval: Approval | None = None
+    edition: Time | None = None
 
     @property
     def place_of_use(self) -> str:
@@ -295,12 +297,14 @@ class Conversation(Value):
     total_tokens: int = 0
     total_cost: Decimal | None = None
     cancel_requested: bool = False
+    stop_before: Time | None = None  # what was asked before and still waits is not answered
     current_task_id: str | None = None
     streaming_task_id: str | None = None  # whose answer is arriving; None while none is
     outgoing_ids: tuple[str, ...] = ()  # platform messages of the answer that is arriving
     fencing_token: int = 0
     lease_until: Time | None = None
     summary_until: str | None = None
+    rewritten_at: Time | None = None  # when a question in it was last edited or deleted
     last_turn_at: Time | None = None
     created_at: Time
     updated_at: Time
@@ -332,6 +336,8 @@ class Message(Value):
     outgoing_ids: tuple[str, ...] = ()
     finish_reason: str | None = None
     tool_digests: tuple[ToolDigest, ...] = ()  # of a reply: the uses of tools that it rests on
+    edited_at: Time | None = None  # the person changed it then; the platform's time
+    deleted_at: Time | None = None  # the person took it back then; its text is erased
     created_at: Time
 
     @property
@@ -385,16 +391,3 @@ class Task(Value):
     outgoing_ids: tuple[str, ...] = ()  # platform messages of its failure notice, to be edited by a redrive
     created_at: Time
     updated_at: Time
-
-
-class UsageCounter(Value):
-    """What was used: by one person on one day, or by one company in one month."""
-
-    company_id: str
-    user_id: str | None = None
-    period: str  # 2026-01-31 or 2026-01
-    messages: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    total_tokens: int = 0
-    cost: Decimal | None = None

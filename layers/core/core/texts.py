@@ -18,6 +18,8 @@ type Notice = Literal[
     "approval-expired",
     "not-yours",
     "waits-no-more",
+    "withdrawn",
+    "withheld",
     "new-conversation",
     "limit-user-day",
     "limit-company-month",
@@ -44,6 +46,8 @@ _ENGLISH = {
     "approval-expired": "**Not done**: this can no longer be decided. Ask me again if it is still wanted.",
     "not-yours": "Only the person who asked, or a named approver, can decide this.",
     "waits-no-more": "All right: I wait no longer.",
+    "withdrawn": "_(Your message was deleted, so I stopped answering it.)_",
+    "withheld": "\n\n_(The model's content filter withheld the rest of this answer. You could ask in another way.)_",
     "new-conversation": "This is a new conversation: I start without what was said before.",
     "limit-user-day": "You have reached your limit for today. It starts anew at midnight UTC.",
     "limit-company-month": (
@@ -79,6 +83,11 @@ _GERMAN = {
     ),
     "not-yours": "Das kann nur entscheiden, wer gefragt hat oder als genehmigende Person genannt ist.",
     "waits-no-more": "In Ordnung: Ich warte nicht länger.",
+    "withdrawn": "_(Ihre Nachricht wurde gelöscht, deshalb beantworte ich sie nicht weiter.)_",
+    "withheld": (
+        "\n\n_(Der Inhaltsfilter des Sprachmodells hat den Rest dieser Antwort zurückgehalten. "
+        "Vielleicht fragen Sie auf andere Weise.)_"
+    ),
     "new-conversation": "Das ist ein neues Gespräch: Ich beginne ohne das, was vorher gesagt wurde.",
     "limit-user-day": "Sie haben Ihr Limit für heute erreicht. Um Mitternacht (UTC) beginnt es von vorn.",
     "limit-company-month": (
@@ -129,6 +138,10 @@ _FRENCH = {
     ),
     "not-yours": "Seule la personne qui a fait la demande, ou un approbateur désigné, peut en décider.",
     "waits-no-more": "D'accord : je n'attends plus.",
+    "withdrawn": "_(Votre message a été supprimé, j'ai donc cessé d'y répondre.)_",
+    "withheld": (
+        "\n\n_(Le filtre de contenu du modèle a retenu la suite de cette réponse. Vous pouvez le demander autrement.)_"
+    ),
     "new-conversation": "C'est une nouvelle conversation : je repars sans ce qui a été dit auparavant.",
     "limit-user-day": "Vous avez atteint votre limite pour aujourd'hui. Elle repart à zéro à minuit UTC.",
     "limit-company-month": (
@@ -173,6 +186,11 @@ _SPANISH = {
     "approval-expired": "**No se hizo**: ya no se puede decidir. Pídamelo otra vez si todavía lo desea.",
     "not-yours": "Solo puede decidirlo quien lo pidió o una persona aprobadora designada.",
     "waits-no-more": "De acuerdo: ya no espero más.",
+    "withdrawn": "_(Su mensaje se ha eliminado, por lo que he dejado de responderlo.)_",
+    "withheld": (
+        "\n\n_(El filtro de contenido del modelo ha retenido el resto de esta respuesta. "
+        "Puede preguntarlo de otra manera.)_"
+    ),
     "new-conversation": "Esta es una conversación nueva: empiezo sin lo que se dijo antes.",
     "limit-user-day": "Ha alcanzado su límite de hoy. Vuelve a empezar a medianoche (UTC).",
     "limit-company-month": (
@@ -217,6 +235,10 @@ _PORTUGUESE = {
     "approval-expired": "**Não feito**: já não é possível decidir. Peça-me outra vez se ainda o desejar.",
     "not-yours": "Só quem pediu, ou um aprovador designado, pode decidir isto.",
     "waits-no-more": "Certo: já não espero mais.",
+    "withdrawn": "_(Sua mensagem foi excluída, por isso parei de respondê-la.)_",
+    "withheld": (
+        "\n\n_(O filtro de conteúdo do modelo reteve o restante desta resposta. Pode perguntar de outra maneira.)_"
+    ),
     "new-conversation": "Esta é uma conversa nova: começo sem o que foi dito antes.",
     "limit-user-day": "Você atingiu o seu limite de hoje. Ele recomeça à meia-noite (UTC).",
     "limit-company-month": (
@@ -261,6 +283,10 @@ _JAPANESE = {
     "approval-expired": "**実行していません**。この件はもう決定できません。必要であればもう一度お尋ねください。",
     "not-yours": "これを決定できるのは、依頼した本人または指定された承認者だけです。",
     "waits-no-more": "承知しました。これ以上お待ちしません。",
+    "withdrawn": "_(メッセージが削除されたため、回答を中止しました。)_",
+    "withheld": (
+        "\n\n_(言語モデルのコンテンツフィルターにより、回答の続きは表示されません。別の聞き方をお試しください。)_"
+    ),
     "new-conversation": "新しい会話です。これまでの内容を引き継がずに始めます。",
     "limit-user-day": "本日の利用上限に達しました。上限は協定世界時 (UTC) の午前 0 時にリセットされます。",
     "limit-company-month": (
@@ -299,6 +325,6 @@ def _texts_in(language: str | None) -> dict[str, str]:
 
 def speak(reply: Message) -> str:
     """What a platform shows of a stored reply."""
-    notices: dict[str | None, Notice] = {"length": "cut", "canceled": "stopped"}
+    notices: dict[str | None, Notice] = {"length": "cut", "canceled": "stopped", "content_filter": "withheld"}
     notice = notices.get(reply.finish_reason)
     return reply.text + say(notice, reply.language) if notice else reply.text

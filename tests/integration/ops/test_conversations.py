@@ -39,7 +39,7 @@ def claimed(store: Store) -> tuple[Claim, Message, Task]:
         "acme", CONVERSATION, opening=opening, task_id=task_id, lease=timedelta(minutes=1), now=NOW
     )
     question = message(Role.USER, ULID, "Will it rain in [bold]Aachen[/bold]?")
-    store.save_question(claim, question, opening_message=None)
+    store.questions.save(claim, question, opening_message=None)
     task = Task(
         id=task_id,
         llm_conversation_id=CONVERSATION,

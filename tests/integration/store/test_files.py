@@ -42,7 +42,9 @@ def keep(store: Store, turn: Turn, *, days: int | None = None) -> tuple[Claim, s
     store.files.keep(claim, 1, b"{}", "application/json")
     question = turn.question()
     part = ContentPart(type=ContentType.IMAGE, image=image, message_id=question.id)
-    store.save_question(claim, question.model_copy(update={"content": (*question.content, part)}), opening_message=None)
+    store.questions.save(
+        claim, question.model_copy(update={"content": (*question.content, part)}), opening_message=None
+    )
     turn.commit(store, claim, store.start_task(claim, turn.task()))
     return claim, image.url
 

@@ -72,7 +72,7 @@ def play(store: Store, s3: "S3Client", bucket_name: str, turn: Turn) -> None:
     picture = ContentPart(type=ContentType.IMAGE, image=image, message_id=turn.question_id)
     question = turn.question()
     question = question.model_copy(update={"content": (*question.content, picture)})
-    store.save_question(claim, question, opening_message=None)
+    store.questions.save(claim, question, opening_message=None)
     task = store.start_task(claim, turn.task())
     store.finish_tool_usages(claim, [done(usage(0, turn=turn), BIG)])
     turn.commit(store, claim, task)

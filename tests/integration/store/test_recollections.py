@@ -141,10 +141,10 @@ def test_a_commit_moves_the_conversation_to_another_entity(answered: Store) -> N
 def test_what_is_changed_is_no_longer_told_and_what_came_before_it_is(answered: Store) -> None:
     remember(answered, "the first")
     remember(answered, "the next", SECOND, known=keys.ulid_of(FIRST.reply_id))
-    answered.recollections.drop_summaries(COMPANY, CONVERSATION, of=SECOND.ulid)
+    answered.recollections.drop_summaries(COMPANY, CONVERSATION, of=SECOND.ulid, at=LATER)
     assert text_of(answered) is None
     conversation = answered.get_conversation(COMPANY, CONVERSATION)
     assert conversation
     assert answered.recollections.find_summary(conversation, keys.ulid_of(FIRST.reply_id))
-    answered.recollections.drop_summaries(COMPANY, CONVERSATION, of=FIRST.ulid)
+    answered.recollections.drop_summaries(COMPANY, CONVERSATION, of=FIRST.ulid, at=LATER)
     assert answered.recollections.find_summary(conversation, keys.ulid_of(FIRST.reply_id)) is None

@@ -58,7 +58,7 @@ def play(store: Store, turn: Turn, days: int | None = DAYS) -> None:
     if store.find_conversation_id(COMPANY, ADDRESS, retention_days=days) is None:
         store.open_conversation(COMPANY, ADDRESS, CONVERSATION, retention_days=days)
     held = claim(store, turn, days)
-    store.save_question(held, turn.question(), opening_message=None)
+    store.questions.save(held, turn.question(), opening_message=None)
     task = store.start_task(held, turn.task())
     store.start_tool_usages(held, [usage(0, turn=turn)])
     turn.commit(store, held, task)
@@ -160,7 +160,7 @@ def test_long_texts_carry_the_age_at_which_the_bucket_deletes_them(
     store: Store, bucket_name: str, days: int, text_days: str
 ) -> None:
     turn = Turn(text=BIG)
-    store.save_question(claim(store, turn, days), turn.question(), opening_message=None)
+    store.questions.save(claim(store, turn, days), turn.question(), opening_message=None)
     s3 = boto3.client("s3")
     [found] = s3.list_objects_v2(Bucket=bucket_name)["Contents"]
     tags = s3.get_object_tagging(Bucket=bucket_name, Key=found["Key"])["TagSet"]

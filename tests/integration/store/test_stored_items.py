@@ -137,7 +137,7 @@ def part(kind: ContentType, **fields: Any) -> ContentPart:
 
 
 def store_and_read(store: Store, question: Message) -> Message:
-    store.save_question(Turn().claim(store), question, opening_message=None)
+    store.questions.save(Turn().claim(store), question, opening_message=None)
     [read] = store.list_messages(COMPANY, CONVERSATION)
     return read
 
@@ -179,7 +179,7 @@ def test_a_structured_prompt_is_read_back_whatever_it_shares_with_what_was_writt
     texts = {"user_prompt": written, "structured_user_prompt": structured}
     question = message((part(ContentType.TEXT, text=structured),), **texts)
     question = question.model_copy(update={"id": turn.question_id, "llm_conversation_id": turn.conversation_id})
-    store.save_question(turn.claim(store), question, opening_message=None)
+    store.questions.save(turn.claim(store), question, opening_message=None)
     [read] = store.list_messages(COMPANY, turn.conversation_id)
     assert (read.user_prompt, read.structured_user_prompt, read.text) == (written, structured, structured)
 
@@ -190,7 +190,7 @@ def test_long_texts_are_in_s3_and_come_back_whole(
     turn = Turn(text=BIG, answer=BIG[::-1])
     claim = turn.claim(store)
     opening = turn.opening_message(prompt=f"Prompt. {BIG}")
-    store.save_question(claim, turn.question(), opening_message=opening)
+    store.questions.save(claim, turn.question(), opening_message=opening)
     started = store.start_task(claim, turn.task().model_copy(update={"llm_raw_prompt": f"Raw. {BIG}"}))
     assert started.llm_raw_prompt == f"Raw. {BIG}"
     turn.commit(store, claim, started)

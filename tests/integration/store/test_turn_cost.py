@@ -33,7 +33,7 @@ def answer(store: Store, turn: Turn) -> None:
     claim = turn.claim(store)
     history = store.history(claim, limit=20, before=turn.question_id)
     parent_id = history[-1].id if history else None
-    store.save_question(claim, turn.question(parent_id=parent_id), opening_message=None)
+    store.questions.save(claim, turn.question(parent_id=parent_id), opening_message=None)
     task = store.start_task(claim, turn.task())
     store.mark_streaming(claim, outgoing_ids=("1762162219.123456", "1762162220.123456"), now=turn.now)
     turn.commit(store, claim, task)
@@ -136,9 +136,9 @@ def test_the_meter_charges_writes_by_the_larger_item_and_by_the_index(store: Sto
     turn = Turn(text="x" * 1500)
     claim = turn.claim(store)
     assert meter.write_units == 1 + 2, "a new conversation is one unit and an entry in each index"
-    store.save_question(claim, turn.question(), opening_message=None)
+    store.questions.save(claim, turn.question(), opening_message=None)
     assert meter.write_units == 3 + 2, "1.5 KB are two units"
-    store.save_question(claim, turn.question(), opening_message=None)
+    store.questions.save(claim, turn.question(), opening_message=None)
     assert meter.write_units == 5 + 2, "a refused write costs what the standing item costs"
     store.list_conversations(COMPANY, claim.conversation.user_id)
     assert meter.read_units == 0.5 + 0.5

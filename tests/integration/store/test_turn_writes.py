@@ -52,8 +52,8 @@ def test_an_input_is_found_by_its_content(store: Store, table_name: str, bucket_
 def test_a_question_is_stored_once(store: Store) -> None:
     turn = Turn()
     claim = turn.claim(store)
-    assert store.save_question(claim, turn.question(), opening_message=turn.opening_message())
-    assert not store.save_question(claim, turn.question(), opening_message=turn.opening_message())
+    assert store.questions.save(claim, turn.question(), opening_message=turn.opening_message()) is None
+    assert store.questions.save(claim, turn.question(), opening_message=turn.opening_message())
     assert store.list_messages(COMPANY, CONVERSATION) == (turn.opening_message(), turn.question())
 
 
@@ -92,7 +92,7 @@ def test_history_is_the_last_messages_in_order_without_the_question(store: Store
         Turn(number=number).play(store)
     last = Turn(number=4)
     claim = last.claim(store)
-    store.save_question(claim, last.question(), opening_message=None)
+    store.questions.save(claim, last.question(), opening_message=None)
     third, fourth = Turn(number=2), Turn(number=3)
     assert store.history(claim, limit=3, before=last.question_id) == (
         third.reply(),
@@ -106,7 +106,7 @@ def test_history_is_the_last_messages_in_order_without_the_question(store: Store
 def test_history_of_a_new_conversation_is_its_opening(store: Store) -> None:
     turn = Turn()
     claim = turn.claim(store)
-    store.save_question(claim, turn.question(), opening_message=turn.opening_message())
+    store.questions.save(claim, turn.question(), opening_message=turn.opening_message())
     assert store.history(claim, limit=20, before=turn.question_id) == (turn.opening_message(),)
 
 
@@ -240,7 +240,7 @@ def test_a_successor_finds_the_reply_of_its_predecessor(store: Store) -> None:
     with trouble("TransactWriteItems", lost, is_done=True), pytest.raises(RetryableError):
         turn.commit(store, claim, task)
     again: Claim = turn.claim(store)
-    assert not store.save_question(again, turn.question(), opening_message=None)
+    assert store.questions.save(again, turn.question(), opening_message=None)
     assert store.find_reply(COMPANY, turn.question_id) == turn.reply()
     store.release_claim(again, status=ConversationStatus.COMPLETED, now=turn.now)
     assert keys.ulid_of(turn.reply_id) == keys.reply_ulid(turn.ulid)

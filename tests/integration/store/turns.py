@@ -198,7 +198,7 @@ class Turn:
     def begin(self, store: Store) -> tuple[Claim, Task]:
         """Everything up to the model's first word."""
         claim = self.claim(store)
-        store.save_question(claim, self.question(), opening_message=None)
+        store.questions.save(claim, self.question(), opening_message=None)
         return claim, store.start_task(claim, self.task())
 
     def commit(self, store: Store, claim: Claim, task: Task) -> None:

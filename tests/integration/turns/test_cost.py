@@ -64,5 +64,5 @@ def _lengthen(stack: Stack, ts: str, number: int) -> None:
             content=(ContentPart(type=ContentType.TEXT, text=text, message_id=message_id),),
             created_at=sent_at,
         )
-        assert stack.store.save_question(claim, message, opening_message=None)
+        assert stack.store.questions.save(claim, message, opening_message=None) is None
     stack.store.release_claim(claim, status=ConversationStatus.COMPLETED, now=datetime.now(UTC))

@@ -4,13 +4,25 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from core.models import ConversationStatus, TaskStatus
+from core.models import ConversationStatus, Task, TaskStatus, ToolStatus
+from core.outside import OutsideHttp
+from core.store import Claim, Store
+from core.store.interruptions import Interruptions
+from local.fake_slack import payloads
 from local.fake_slack.demo import DEMO
-from local.standin_model.script import Behaviour
-from tests.integration.turns.stack import Stack
+from local.fake_tools.server import FakeTools
+from local.standin_model import Behaviour, ToolCall, Usage
+from tests.integration.turns.stack import COMPANY, Stack
+from tests.integration.turns.test_tools import book, configure, usages
+
+__all__ = ["book"]  # a fixture
+_READ = ToolCall("orders_getOrder", {"orderId": "A-1"}, call_id="call_read")
+_WRITE = ToolCall("orders_placeOrder", {"body": {"item": "coffee", "quantity": 1}}, call_id="call_write")
 
 
 @contextmanager
@@ -30,7 +42,7 @@ def answering(stack: Stack, *, text: str = "tell me everything") -> Iterator[str
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.stopping._SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr("agent.stopping._SECONDS_BETWEEN", 0.02)
 
 
 @pytest.mark.parametrize("is_button", [True, False], ids=["by its button", "by a message"])
@@ -80,3 +92,101 @@ def test_a_signal_that_is_nobodys_ends_quietly(stack: Stack) -> None:
         "acme", "slack", DEMO.team_id, False, stack.store.directory.list_companies()[0].created_at
     )
     assert stack.signal("stop", ts="1.2")
+
+
+def test_a_silent_model_does_not_keep_a_stop_waiting(stack: Stack) -> None:
+    gate = threading.Event()
+    stack.model.script(Behaviour(deltas=["Too ", "late."], gate=gate))
+    ts = stack.ask("tell me everything")
+    records = stack.receive()
+    with ThreadPoolExecutor(1) as invocation:
+        done = invocation.submit(stack.deliver, records)
+        assert stack.slack.wait_for(lambda: bool(stack.model.requests), seconds=20)
+        assert stack.signal("stop", ts=ts)
+        assert done.result(timeout=20) == []  # nothing but the stop ends it: the model is still held
+    gate.set()
+    assert "Stopped" in stack.answer(ts)
+    assert [task.status for task in stack.tasks(ts)] == [TaskStatus.CANCELED]
+
+
+def test_a_tool_that_reads_is_left_behind_and_one_that_writes_is_waited_for(
+    stack: Stack, book: FakeTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(stack, book)
+    to_service, running, released = OutsideHttp.request, threading.Event(), threading.Event()
+
+    def request(self: OutsideHttp, *args: Any, **kwargs: Any) -> object:
+        running.set()
+        assert released.wait(20)
+        return to_service(self, *args, **kwargs)
+
+    monkeypatch.setattr(OutsideHttp, "request", request)
+    for call, is_waited_for in ((_READ, False), (_WRITE, True)):
+        running.clear()
+        released.clear()
+        stack.model.script(Behaviour(tool_calls=[call], usage=Usage(input_tokens=100, output_tokens=10)))
+        ts = stack.ask("order")
+        records = stack.receive()
+        with ThreadPoolExecutor(1) as invocation:
+            done = invocation.submit(stack.deliver, records)
+            assert running.wait(20)
+            assert stack.signal("stop", ts=ts)
+            if is_waited_for:
+                with pytest.raises(TimeoutError):
+                    done.result(timeout=0.3)  # more than ten looks at the flag
+                released.set()
+            assert done.result(timeout=20) == []
+        released.set()
+        (usage,) = usages(stack, ts)
+        assert usage.status is (ToolStatus.COMPLETED if is_waited_for else ToolStatus.FAILED)
+        (task,) = stack.tasks(ts)
+        assert (task.status, task.total_tokens) == (TaskStatus.CANCELED, 110)
+    assert len(book.orders.effects) == 1
+
+
+def test_what_still_waits_when_somebody_says_stop_is_not_answered(stack: Stack) -> None:
+    ts = stack.ask("hello")
+    stack.settle()
+    asked = len(stack.model.requests)
+    stack.ask("and then?", thread_ts=ts)
+    assert stack.signal("stop", ts=ts, sent_at=datetime.now(UTC) + timedelta(seconds=1))
+    stack.settle()
+    assert len(stack.model.requests) == asked
+    assert "Stopped" in stack.thread(ts)[1].text
+    assert stack.conversation(ts).status is ConversationStatus.CANCELED
+    later = payloads.mention("and now?", thread_ts=ts)
+    later["event"]["ts"] = f"{datetime.now(UTC).timestamp() + 2:.6f}"
+    stack.post(later)
+    stack.settle()
+    assert stack.conversation(ts).status is ConversationStatus.COMPLETED
+
+
+def test_a_stop_between_the_claim_and_the_first_call_counts(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.stopping._SECONDS_BETWEEN", 60.0)
+    to_table = Store.start_task
+
+    def start_task(self: Store, claim: Claim, task: Task) -> Task:
+        assert self.interruptions.request_cancel(COMPANY, claim.conversation.id)
+        return to_table(self, claim, task)
+
+    monkeypatch.setattr(Store, "start_task", start_task)
+    ts = stack.ask("hello")
+    stack.settle()
+    assert stack.conversation(ts).status is ConversationStatus.CANCELED
+    assert "Stopped" in stack.answer(ts)
+
+
+def test_a_short_turn_pays_for_no_look(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.stopping._SECONDS_BETWEEN", 1.5)
+    looks = []
+    to_table = Interruptions.look
+
+    def look(self: Interruptions, *args: Any, **kwargs: Any) -> object:
+        looks.append(1)
+        return to_table(self, *args, **kwargs)
+
+    monkeypatch.setattr(Interruptions, "look", look)
+    with answering(stack) as ts:
+        pass
+    assert stack.answer(ts) == "Half of it all."
+    assert len(looks) <= 2  # one in each second and a half that this machine took

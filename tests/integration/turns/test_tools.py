@@ -303,7 +303,7 @@ def test_new_conversation_starts_afresh_in_the_same_thread(stack: Stack) -> None
 
 
 def test_a_stopped_answer_keeps_what_was_said(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.stopping._SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr("agent.stopping._SECONDS_BETWEEN", 0.02)
     gate = threading.Event()
     stack.model.script(Behaviour(deltas=["Half ", "of ", "it ", "all."], gate=gate, hold_at=1))
     ts = stack.ask("tell me everything")
@@ -431,7 +431,7 @@ def test_a_prompt_that_is_too_long_for_the_model_is_shortened_once(stack: Stack,
 
 
 def test_a_stopped_answer_that_is_delivered_again_stays_stopped(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.stopping._SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr("agent.stopping._SECONDS_BETWEEN", 0.02)
     gate = threading.Event()
     stack.model.script(Behaviour(deltas=["Half ", "of ", "it."], gate=gate, hold_at=1))
     ts = stack.ask("tell me everything")

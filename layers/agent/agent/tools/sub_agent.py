@@ -11,7 +11,7 @@ from agent.model_values import ModelMessage
 from agent.parking import NeedsApproval
 from agent.records import ClaimRecords
 from agent.steps import Model
-from agent.stopping import StopCheck, TurnStoppedError
+from agent.stopping import QuestionChangedError, TurnStoppedError, Watch
 from agent.task_run import TaskRun
 from agent.tools import Tool, ToolContext, ToolResult
 from agent.tools.ask_person import AskPerson
@@ -47,6 +47,7 @@ class SubAgents:
     Attributes:
         recorded: What an earlier try of the turn wrote down of its tools, those of sub-agents included.
         fill: Fills an input's prompts in with who asks.
+        watch: Ends the turn from outside.
         approval: What a call waits with that needs an approval.
     """
 
@@ -56,6 +57,7 @@ class SubAgents:
     question: Message
     recorded: Sequence[ToolUsage]
     fill: Callable[[Input], Input]
+    watch: Watch
     approval: Approval | None = None
 
     def open(self, input_: Input) -> dict[str, Tool]:
@@ -108,7 +110,7 @@ class SubAgent:
         run = self._make_run(allowed, prompt, task, context)
         try:
             answered = run.run([usage for usage in self._agents.recorded if usage.under == context.place])
-        except (PermanentError, TurnStoppedError) as exc:
+        except (PermanentError, TurnStoppedError, QuestionChangedError) as exc:
             spent = entries.count_spent(task, *run.spent())
             if isinstance(exc, PermanentError):
                 self._end(entries.fail_task(spent, code=exc.code, reason=exc.message, now=self._agents.use.clock()))
@@ -157,10 +159,10 @@ class SubAgent:
             conversation_id=context.conversation_id,
             question_id=agents.question.id,
             task_id=task.id,
-            records=ClaimRecords(agents.use.store, agents.claim),
+            records=ClaimRecords(agents.use.store, agents.claim, agents.question.edited_at),
             remaining=context.remaining,
             show=lambda _text: None,
-            check=StopCheck(agents.use.store, agents.claim, agents.use.monotonic),
+            watch=agents.watch,
             clock=agents.use.clock,
             monotonic=agents.use.monotonic,
             under=context.place,

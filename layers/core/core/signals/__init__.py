@@ -18,6 +18,7 @@ from core.signals.case import Case
 from core.signals.feedback import note_feedback
 from core.signals.installations import uninstall
 from core.signals.pages import show_home, welcome
+from core.signals.revising import delete, edit
 from core.signals.stopping import stop
 from core.store import Store
 from core.telemetry import logger, metrics
@@ -29,6 +30,8 @@ _SUBJECTS: Mapping[SignalKind, Callable[[Case], str]] = {
     SignalKind.WELCOME: welcome,
     SignalKind.HOME: show_home,
     SignalKind.UNINSTALL: uninstall,
+    SignalKind.EDIT: edit,
+    SignalKind.DELETE: delete,
 }
 # What is about the installation itself is handled where it is switched off, too.
 _OF_INSTALLATIONS = frozenset({SignalKind.INSTALL, SignalKind.UNINSTALL})

@@ -45,12 +45,11 @@ def decide(case: Case) -> str:
 def withdraw(case: Case, conversation_id: str, task_id: str | None) -> bool:
     """Wait no longer for anything in a conversation, or for one task's approvals; True where something waited."""
     company_id, store = case.company_id, case.store
-    ulid = keys.ulid_of(task_id) if task_id else None
-    waiting = [
-        usage
-        for usage in store.waiting.list_waiting(company_id, conversation_id)
-        if ulid in (None, keys.ulid_of(usage.message_id))
-    ]
+    question_id = keys.message_id(conversation_id, keys.ulid_of(task_id)) if task_id else None
+    waiting = store.waiting.list_waiting(company_id, conversation_id, question_id)
+    if case.attempt > 1 and not waiting:  # an earlier try may have ended between the decision and what follows it
+        canceled_before = (ApprovalStatus.CANCELED,)
+        waiting = store.waiting.list_waiting(company_id, conversation_id, question_id, statuses=canceled_before)
     for usage in waiting:
         canceled = store.waiting.decide(company_id, usage, ApprovalStatus.CANCELED, decided_by=None, now=case.clock())
         if canceled and canceled.approval and usage.approval:
@@ -120,4 +119,4 @@ def _say_privately(case: Case, text: str) -> None:
 
 def _language(case: Case, usage: ToolUsage) -> str | None:
     conversation_id, _ = keys.split_message_id(usage.message_id)
-    return case.store.find_language(case.company_id, conversation_id)
+    return case.store.questions.find_language(case.company_id, conversation_id)

@@ -34,7 +34,7 @@ def note_feedback(case: Case) -> str:
 
 def _ask_why(case: Case, feedback: Feedback) -> None:
     conversation_id, _ = keys.split_message_id(feedback.message_id)
-    language = case.store.find_language(case.company_id, conversation_id)
+    language = case.store.questions.find_language(case.company_id, conversation_id)
     form = CommentForm(
         title=label("form-title", language),
         label=label("form-question", language),

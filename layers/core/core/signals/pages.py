@@ -60,7 +60,7 @@ def _page_of(case: Case, user: User) -> HomePage:
 
 def _language_of(case: Case, recent: tuple[Conversation, ...]) -> str | None:
     """The language of the person's latest conversation."""
-    return case.store.find_language(case.company_id, recent[0].id) if recent else None
+    return case.store.questions.find_language(case.company_id, recent[0].id) if recent else None
 
 
 def _is_of_workspace(case: Case) -> bool:

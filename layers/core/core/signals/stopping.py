@@ -1,10 +1,17 @@
 """STOP: whatever is being answered in a conversation ends; what was said stays."""
 
+from datetime import timedelta
+
+from core.errors import RetryableError
 from core.events import OPERATIONS
 from core.signals.approval import withdraw
 from core.signals.case import Case
 from core.store import keys
 from core.texts import say
+
+_TRIES = 3  # a turn may begin, or end, between two looks
+# A stop that overtook the first message of a conversation: how long it waits before each further try.
+_PAUSES = (timedelta(seconds=2), timedelta(seconds=5))
 
 
 def stop(case: Case) -> str:
@@ -19,18 +26,26 @@ def stop(case: Case) -> str:
         return "stranger"
     conversation_id = case.find_conversation_id()
     if conversation_id is None:
-        return "no-conversation"
+        if signal.reference or case.attempt > len(_PAUSES):
+            return "no-conversation"
+        wait = _PAUSES[case.attempt - 1]
+        raise RetryableError("conversation-not-there", "no question has arrived here yet", retry_after=wait)
     task_id = signal.reference.removeprefix(OPERATIONS) or None
     if task_id and not _is_task_of(conversation_id, task_id):
         return "not-here"
-    is_running = case.store.interruptions.request_cancel(case.company_id, conversation_id, task_id)
-    if withdraw(case, conversation_id, task_id) and not is_running:
-        case.say(say("waits-no-more", case.store.find_language(case.company_id, conversation_id)))
-        return "withdrawn"
-    if is_running:
-        return "stopping"
+    interruptions = case.store.interruptions
+    for _ in range(_TRIES):
+        is_running = interruptions.request_cancel(case.company_id, conversation_id, task_id)
+        if withdraw(case, conversation_id, task_id) and not is_running:
+            case.say(say("waits-no-more", case.store.questions.find_language(case.company_id, conversation_id)))
+            return "withdrawn"
+        if is_running:
+            return "stopping"
+        # What waits in the queue cannot be seen from here: a mark tells the turn that comes for it.
+        if task_id or interruptions.stop_waiting(case.company_id, conversation_id, before=signal.sent_at):
+            break
     if task_id is None and signal.external_message_id:
-        case.say(say("nothing-to-stop", case.store.find_language(case.company_id, conversation_id)))
+        case.say(say("nothing-to-stop", case.store.questions.find_language(case.company_id, conversation_id)))
     return "nothing-runs"
 
 

@@ -6,6 +6,8 @@
 from core.store.claims import Claim, ClaimLostError, ConversationBusyError, Entity, Opening, Spent, Summary
 from core.store.directory import Directory
 from core.store.files import Files
+from core.store.interruptions import Interruption
+from core.store.questions import is_note
 from core.store.store import Store
 
 __all__ = [
@@ -15,8 +17,10 @@ __all__ = [
     "Directory",
     "Entity",
     "Files",
+    "Interruption",
     "Opening",
     "Spent",
     "Store",
     "Summary",
+    "is_note",
 ]

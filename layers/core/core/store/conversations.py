@@ -35,6 +35,12 @@ def is_to_stop(item: Item, task_ulid: str | None) -> bool:
     return item.cancel_requested is not None and item.cancel_requested == task_ulid
 
 
+def is_changed(item: Item, task_ulid: str, edition: datetime | None) -> bool:
+    """Whether the question of this task was changed since it was read in the form of `edition`."""
+    ulid, _, announced = (item.question_changed or "").partition("@")
+    return ulid == task_ulid and (edition is None or announced > to_iso(edition))
+
+
 def claim(
     company_id: str,
     conversation_id: str,
@@ -140,6 +146,15 @@ def request_cancel() -> Sequence[Action]:
     return [Item.cancel_requested.set(Item.current_task_id)]
 
 
+def announce_change(task_ulid: str, edition: datetime) -> Sequence[Action]:
+    """The question of this task was changed then."""
+    return [Item.question_changed.set(_change(task_ulid, edition))]
+
+
+def _change(task_ulid: str, edition: datetime) -> str:
+    return f"{task_ulid}@{to_iso(edition)}"
+
+
 def seal(company_id: str, conversation_id: str, *, until: datetime, now: datetime) -> Change:
     """Keep every turn out until then, so that the conversation can be deleted; a deletion may go on with another's."""
     return Change(
@@ -194,6 +209,7 @@ def end(status: ConversationStatus, now: datetime) -> Sequence[Action]:
         Item.streaming_task_id.remove(),
         Item.outgoing_ids.remove(),
         Item.cancel_requested.remove(),
+        Item.question_changed.remove(),
     ]
 
 
@@ -216,6 +232,15 @@ def is_held(fencing_token: int, *also: ConversationStatus) -> Condition:
     statuses = [status.value for status in (*_RUNNING, *also)]
     held: Condition = (Item.fencing_token == fencing_token) & Item.status.is_in(*statuses)
     return held
+
+
+def is_undisturbed(task_ulid: str, edition: datetime | None) -> Condition:
+    """Nobody asked this task to stop, or changed the question that it read in the form of `edition`."""
+    unchanged = ~Item.question_changed.startswith(f"{task_ulid}@")
+    if edition is not None:
+        unchanged |= Item.question_changed <= _change(task_ulid, edition)
+    undisturbed: Condition = ~(Item.cancel_requested == task_ulid) & unchanged
+    return undisturbed
 
 
 def is_running(task_ulid: str | None) -> Condition:

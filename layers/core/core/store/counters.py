@@ -7,11 +7,24 @@ from decimal import Decimal
 from pynamodb.expressions.update import Action
 
 from core.imports import Import
-from core.models import Task, UsageCounter
+from core.models import Task, Value
 from core.store import keys
 from core.store.claims import Spent
 from core.store.items import UsageItem
 from core.store.table import Change, Table
+
+
+class UsageCounter(Value):
+    """What was used: by one person on one day, or by one company in one month."""
+
+    company_id: str
+    user_id: str | None = None
+    period: str  # 2026-01-31 or 2026-01
+    messages: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    cost: Decimal | None = None
 
 
 def count_turn(

@@ -6,6 +6,8 @@ from core.store.claims import Claim
 from core.store.messages import Messages
 from core.store.overflow import Overflow, Place
 
+_MOST_FILES = 20  # that a message can bring along
+
 
 class Files:
     """The files of every question. Safe to share between threads.
@@ -20,7 +22,8 @@ class Files:
 
     def find_question(self, company_id: str, question_id: str) -> Message | None:
         """The question as an earlier delivery stored it, with what became of its files; None where none did."""
-        return self._messages.find(company_id, question_id)
+        found = self._messages.find(company_id, question_id)
+        return found if found and found.user_id else None  # a note of a change that came first has no files
 
     def keep(self, claim: Claim, place: int, data: bytes, media_type: str) -> ImageReference:
         """Store what a file of the claim's question holds."""
@@ -30,6 +33,12 @@ class Files:
     def find(self, claim: Claim, place: int) -> tuple[bytes, str] | None:
         """What an earlier delivery stored of a file, and its media type; None where it stored nothing."""
         return self._overflow.find_file(_folder(claim), _name(place))
+
+    def forget(self, company_id: str, question_id: str) -> None:
+        """Delete whatever was stored of a question's files."""
+        conversation_id, ulid = keys.split_message_id(question_id)
+        names = [_name(place) for place in range(_MOST_FILES)]
+        self._overflow.delete_files(keys.text_place(company_id, conversation_id, ulid), names)
 
     def read(self, url: str) -> bytes | None:
         """A stored file's bytes; None where it is gone."""

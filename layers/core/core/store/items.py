@@ -222,7 +222,8 @@ class ConversationItem(Item):
 
     Stays below 1 KB, because every turn writes it three times: `currentTaskId` and `streamingTaskId` are stored
     without the conversation's id before them. `cancelRequested` is the `currentTaskId` that is to stop: a flag that
-    the next turn finds left over means nothing.
+    the next turn finds left over means nothing. `questionChanged` is a task and when its question was edited or deleted
+    (`ulid@time`), `stopBefore` a time in milliseconds: what was asked before it and still waits is not answered.
     """
 
     id = _text("id")
@@ -242,12 +243,15 @@ class ConversationItem(Item):
     total_tokens = _number("totalTokens")
     total_cost = DecimalAttribute(null=True, attr_name="totalCost")
     cancel_requested = _text("cancelRequested")
+    question_changed = _text("questionChanged")
+    stop_before = InstantAttribute(null=True, attr_name="stopBefore")
     current_task_id = _text("currentTaskId")
     streaming_task_id = _text("streamingTaskId")
     outgoing_ids = _texts("outgoingIds")
     fencing_token = _number("fencingToken")
     lease_until = InstantAttribute(null=True, attr_name="leaseUntil")
     summary_until = _text("summaryUntil")
+    rewritten_at = _time("rewrittenAt")
     created_at = _time("createdAt")
     updated_at = _time("updatedAt")
 
@@ -277,6 +281,8 @@ class MessageItem(Item):
     tool_digests = DocumentsAttribute(null=True, attr_name="toolDigests")
     outgoing_ids = _texts("outgoingIds")
     finish_reason = _text("finishReason")
+    edited_at = _time("editedAt")
+    deleted_at = _time("deletedAt")
     created_at = _time("createdAt")
     structured_part = _text("structuredPart")
     overflow = _document("overflow")
@@ -355,6 +361,7 @@ class ToolUsageItem(Item):
     started_at = _time("startedAt")
     duration_ms = _number("duration")
     idempotency_key = _text("idempotencyKey")
+    edition = _time("edition")
     error = _text("error")
     approval = _text("approval")
     approval_by = _texts("approvalBy")

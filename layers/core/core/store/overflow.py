@@ -166,6 +166,10 @@ class Overflow:
         ours = f"s3://{self._bucket_name}/"
         self.delete_objects([url.removeprefix(ours) for url in urls if url.startswith(ours)])
 
+    def delete_files(self, place: Place, names: Sequence[str]) -> None:
+        """Delete the files of these names beside an item's texts, as far as they are there."""
+        self.delete_objects([_folder(place) + name for name in names])
+
     def delete_objects(self, object_keys: Sequence[str]) -> None:
         """Delete objects; what is gone already is no error."""
         for batch in batched(object_keys, _DELETE_LIMIT, strict=False):

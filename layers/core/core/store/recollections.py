@@ -57,29 +57,43 @@ class Recollections:
         """Let the conversation remember `summary` from its next turn on, and count what it took.
 
         Returns:
-            False where another summary came first, or the conversation is gone: nothing is written.
+            False where another summary came first, the conversation is gone, or what it tells may have been changed
+            or deleted meanwhile: nothing is written.
         """
         company_id = conversation.user_company_id
         expiry = expiry_after(retention_days, summary.since)
         key = keys.summary_key(company_id, conversation.id, summary.until)
         item = SummaryItem.from_value(summary, key, ttl=expiry and expiry.ttl)
-        known = conversation.summary_until
-        standing = ConversationItem.summary_until
+        known, rewritten_at = conversation.summary_until, conversation.rewritten_at
+        standing, rewritten = ConversationItem.summary_until, ConversationItem.rewritten_at
+        unchanged = rewritten.does_not_exist() if rewritten_at is None else rewritten == rewritten_at
         change = Change(
             keys.conversation_key(company_id, conversation.id),
             [standing.set(summary.until), *conversations.count(spent, messages=0)],
-            ConversationItem.id.exists() & (standing.does_not_exist() if known is None else standing == known),
+            ConversationItem.id.exists()
+            & (standing.does_not_exist() if known is None else standing == known)
+            & unchanged,
         )
         return self._write([Put(item), change], self._count(conversation, spent, user_id, now))
 
-    def drop_summaries(self, company_id: str, conversation_id: str, *, of: str) -> None:
-        """Forget every summary that tells of the message with this ULID, because that was changed or deleted.
+    def drop_summaries(self, company_id: str, conversation_id: str, *, of: str, at: datetime) -> None:
+        """Forget every summary that tells of the message with this ULID, because that was changed or deleted then.
 
-        The next ones start over from what is there.
+        The next ones start over from what is there. One that is being made meanwhile is not stored.
         """
+        key = keys.conversation_key(company_id, conversation_id)
+        rewritten = ConversationItem.rewritten_at.set(at)
+        dropped = [rewritten, ConversationItem.summary_until.remove()]
+        if not self._table.change_known(ConversationItem, key, dropped, ConversationItem.summary_until >= of):
+            self._table.change_known(ConversationItem, key, [rewritten])
         partition, first = keys.summary_key(company_id, conversation_id, of)
         found = self._table.query_keys(partition, SummaryItem.sk.startswith(keys.SUMMARIES))
-        self._table.write_batch([key for key in found if key[1] >= first])
+        self._table.write_batch([each for each in found if each[1] >= first])
+
+    def forget_title(self, company_id: str, conversation_id: str) -> None:
+        """Leave the conversation without a title until its next question."""
+        key = keys.conversation_key(company_id, conversation_id)
+        self._table.change_known(ConversationItem, key, [ConversationItem.title.remove()])
 
     def save_title(self, conversation: Conversation, title: str, spent: Spent, *, user_id: str, now: datetime) -> bool:
         """Give the conversation another title unless it got one meanwhile, and count what that took."""

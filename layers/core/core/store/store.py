@@ -7,17 +7,19 @@ question is stored once, has one task and gets one reply.
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from core.configuration import Input
-from core.models import Address, Conversation, ConversationStatus, Message, Task, TaskStatus, ToolUsage, UsageCounter
+from core.models import Address, Conversation, ConversationStatus, Message, Task, TaskStatus, ToolUsage
 from core.store import conversations, keys
 from core.store.claims import Claim, Entity, Opening
 from core.store.contents import Contents
-from core.store.counters import Counters, count_turn
+from core.store.counters import Counters, UsageCounter, count_turn
 from core.store.directory import Directory
 from core.store.expiry import expiry_after, read_clock
 from core.store.faults import ConditionFailedError
@@ -31,6 +33,7 @@ from core.store.leases import Leases
 from core.store.messages import Messages
 from core.store.overflow import Overflow
 from core.store.privacy import Privacy
+from core.store.questions import Questions
 from core.store.recollections import Recollections
 from core.store.table import Change, Delete, Put, Table
 from core.store.tasks import Tasks
@@ -53,10 +56,10 @@ class Store:
         interruptions: What is said to a turn from outside while it runs.
         imports: Files that become clean data.
         templates: What imports are made into, and where they are handed to.
-        privacy: What ops do with what people said.
         feedback: What people think of answers.
-        privacy: What ops do with what people said: export, delete, forget, keep for a time.
+        questions: What people ask, and what they make of it afterwards.
         recollections: What conversations remember beside their messages, and their titles.
+        privacy: What ops do with what people said.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Store:
         self.files = Files(overflow, self._messages)
         self.waiting = Waiting(self._table, self._tool_usages)
         self.feedback = FeedbackBook(self._table)
+        self.questions = Questions(self._table, self._messages, self._tasks, contents, overflow, self.files)
         self.privacy = Privacy(self._table, overflow, self.directory, clock=clock)
 
     # Conversations
@@ -188,17 +192,6 @@ class Store:
 
     # One turn
 
-    def save_question(self, claim: Claim, question: Message, *, opening_message: Message | None) -> bool:
-        """Store what a person wrote, before the model is asked; `opening_message` begins a new conversation.
-
-        Returns:
-            True where it is stored now, False where an earlier delivery had stored it.
-        """
-        company_id = claim.conversation.user_company_id
-        if opening_message:
-            self._messages.add(company_id, opening_message, claim.expiry)
-        return self._messages.add(company_id, question, claim.expiry)
-
     def find_reply(self, company_id: str, question_id: str) -> Message | None:
         """The one reply to a question; None while there is none."""
         conversation_id, ulid = keys.split_message_id(question_id)
@@ -226,10 +219,6 @@ class Store:
         return self._messages.list_last(
             conversation.user_company_id, conversation.id, limit=limit, before=before, after=after
         )
-
-    def find_language(self, company_id: str, conversation_id: str) -> str | None:
-        """The language that people last spoke in a conversation; None where nobody has said anything yet."""
-        return self._messages.find_language(company_id, conversation_id)
 
     def mark_streaming(self, claim: Claim, *, outgoing_ids: Sequence[str], now: datetime) -> None:
         """Note that the answer arrives in these messages of the platform, so that a successor goes on in them.
@@ -261,13 +250,16 @@ class Store:
         title: str | None = None,
         session_id: str | None = None,
         entity: Entity | None = None,
+        edition: datetime | None = None,
     ) -> None:
         """Store the reply, its task, the conversation and the usage counters: all of it, once.
 
-        A `title`, `session_id` or `entity` that is given is the conversation's from now on.
+        A `title`, `session_id` or `entity` that is given is the conversation's from now on. `edition` is the form of
+        the question that the reply answers.
 
         Raises:
-            ClaimLostError: A later processor holds the conversation, or the question has its reply.
+            ClaimLostError: A later processor holds the conversation, the question has its reply or was changed, or
+                somebody asked the turn to stop: see `interruptions.look`.
         """
         ended = [
             *conversations.end(ConversationStatus.COMPLETED, now),
@@ -275,7 +267,8 @@ class Store:
             *conversations.set_entity(claim.conversation.user_company_id, entity, now),
             *conversations.count(task, messages=2),
         ]
-        self._end_turn(claim, ended, reply, task, user_id=reply.user_id, now=now)
+        undisturbed = conversations.is_undisturbed(keys.ulid_of(claim.task_id), edition)
+        self._end_turn(claim, ended, reply, task, user_id=reply.user_id, now=now, also=undisturbed)
 
     def cancel_turn(
         self, claim: Claim, reply: Message | None, task: Task, *, now: datetime, user_id: str | None = None
@@ -297,12 +290,21 @@ class Store:
         self._end_turn(claim, ended, reply, canceled, user_id=asker, now=now)
 
     def _end_turn(
-        self, claim: Claim, ended: Sequence[Action], reply: Message | None, task: Task, *, user_id: str, now: datetime
+        self,
+        claim: Claim,
+        ended: Sequence[Action],
+        reply: Message | None,
+        task: Task,
+        *,
+        user_id: str,
+        now: datetime,
+        also: Condition | None = None,
     ) -> None:
         company_id = claim.conversation.user_company_id
+        held = self._leases.changing(claim, ended)
         writes: list[Put | Change | Delete] = [
             self._tasks.complete(company_id, task, reply, claim.expiry),
-            self._leases.changing(claim, ended),
+            held if also is None else replace(held, condition=held.condition & also),
             *count_turn(company_id, claim.conversation.id, user_id, task, now),
         ]
         if reply:
@@ -389,10 +391,8 @@ class Store:
         """What a company used in a month such as `2026-11`: the sum first, then every person's days."""
         return self._counters.month(company_id, date.fromisoformat(f"{month}-01"))
 
-    # Counters for limits: they may lag a moment behind
-
     def day_usage(self, company_id: str, user_id: str, day: date) -> UsageCounter:
-        """What one person used on one day (UTC); one request."""
+        """What one person used on one day (UTC), for limits; one request, may lag a moment behind."""
         return self._counters.day(company_id, user_id, day)
 
     def company_month_usage(self, company_id: str, month: str) -> UsageCounter:

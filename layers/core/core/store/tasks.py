@@ -83,6 +83,11 @@ class Tasks:
             standing = exc.find(TaskItem) or self._table.get(TaskItem, key, consistent=True) or item
         return self._unpack(company_id, [standing])[0]
 
+    def find(self, company_id: str, task_id: str) -> Task | None:
+        """The task with this id."""
+        item = self._table.get(TaskItem, keys.task_key(company_id, task_id), consistent=True)
+        return self._contents.unpack_task(item) if item else None
+
     def list_of(self, company_id: str, conversation_id: str) -> tuple[Task, ...]:
         """A conversation's tasks, in the order of their questions."""
         partition = keys.conversation_partition(company_id, conversation_id)

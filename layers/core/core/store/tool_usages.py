@@ -9,9 +9,10 @@ from core.store import keys
 from core.store.claims import Claim
 from core.store.expiry import Expiry
 from core.store.items import ToolUsageItem
-from core.store.overflow import Overflow
+from core.store.overflow import Overflow, Pointer
 from core.store.table import Table
 
+_PARKED = "parkedMessage"  # as it is stored
 _TEXTS = ("said", "request", "response", "error")
 
 
@@ -42,6 +43,17 @@ class ToolUsages:
         """One use, by its question and its place."""
         item = self._table.get(ToolUsageItem, keys.tool_usage_key(company_id, question_id, place), consistent=True)
         return self._unpack(item) if item else None
+
+    def forget_message(self, company_id: str, usage: ToolUsage) -> None:
+        """Remove the message that a call was to be delivered again with, for good; what was decided on it stays."""
+        key = keys.tool_usage_key(company_id, usage.message_id, usage.place_of_use)
+        item = self._table.get(ToolUsageItem, key, consistent=True)
+        notes = dict((item.overflow if item else None) or {})
+        pointer = notes.pop(_PARKED, None)
+        if pointer:
+            self._overflow.delete_objects([Pointer.model_validate(pointer).key])
+        rest = ToolUsageItem.overflow.set(notes) if notes else ToolUsageItem.overflow.remove()
+        self._table.change_known(ToolUsageItem, key, [ToolUsageItem.parked_message.remove(), rest])
 
     def list_of_conversation(self, company_id: str, conversation_id: str) -> tuple[ToolUsage, ...]:
         """What was used in a conversation, in order."""
@@ -88,7 +100,7 @@ def _unpack_approval(item: ToolUsageItem, stored: Mapping[str, Any]) -> Approval
         user_id=item.approval_by[0],
         approvers=tuple(item.approval_by[1:]),
         until=item.approval_until,
-        message=stored.get("parked_message") or stored.get("parkedMessage") or "",
+        message=stored.get("parked_message") or stored.get(_PARKED) or "",
         message_ids=tuple(item.approval_message_ids or ()),
         decided_by=item.decided_by,
         decided_at=item.decided_at,

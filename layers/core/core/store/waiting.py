@@ -26,10 +26,27 @@ class Waiting:
         """A call by its question and its place among the uses for that; None where it is not, or not any more."""
         return self._usages.find(company_id, question_id, place)
 
-    def list_waiting(self, company_id: str, conversation_id: str) -> tuple[ToolUsage, ...]:
-        """The calls of a conversation that nobody has decided on."""
-        found = self._usages.list_of_conversation(company_id, conversation_id)
-        return tuple(each for each in found if each.approval and each.approval.status is ApprovalStatus.WAITING)
+    def list_waiting(
+        self,
+        company_id: str,
+        conversation_id: str,
+        question_id: str | None = None,
+        *,
+        statuses: Sequence[ApprovalStatus] = (ApprovalStatus.WAITING,),
+    ) -> tuple[ToolUsage, ...]:
+        """The calls of a conversation, or for one question, that have these statuses and no result."""
+        if question_id is None:
+            found = self._usages.list_of_conversation(company_id, conversation_id)
+        else:
+            found = self._usages.list_of_question(company_id, question_id)
+        started = (each for each in found if each.status is ToolStatus.STARTED)
+        return tuple(each for each in started if each.approval and each.approval.status in statuses)
+
+    def forget_messages(self, company_id: str, question_id: str) -> None:
+        """Forget the message that the calls for a question were to be delivered again with."""
+        for usage in self._usages.list_of_question(company_id, question_id):
+            if usage.approval and usage.approval.message:
+                self._usages.forget_message(company_id, usage)
 
     def note_shown(self, company_id: str, usage: ToolUsage, message_ids: Sequence[str]) -> None:
         """Remember in which messages of the platform an approval is asked for."""
