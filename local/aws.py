@@ -47,6 +47,7 @@ class Aws:
         session = boto3.Session(aws_access_key_id=ADMIN_KEY, aws_secret_access_key=ADMIN_SECRET, region_name=REGION)
         self.apigateway = session.client("apigatewayv2", endpoint_url=endpoint_url)
         self.cloudformation = session.client("cloudformation", endpoint_url=endpoint_url)
+        self.functions = session.client("lambda", endpoint_url=endpoint_url)
         self.iam = session.client("iam", endpoint_url=endpoint_url)
         self.logs = session.client("logs", endpoint_url=endpoint_url)
         self.s3 = session.client("s3", endpoint_url=endpoint_url)

@@ -228,6 +228,7 @@ class Cloud:
                 messages_dead_letter=deployed["MessagesDeadLetterQueueUrl"],
                 messages_parked=deployed["MessagesParkedQueueUrl"],
                 signals=deployed["SignalsQueueUrl"],
+                imports=deployed["ImportsQueueUrl"],
             ),
             slack_signing_secret_name=SIGNING_SECRET_NAME,
             slack_signing_secret=self._options.slack_signing_secret,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local.aws import Aws
-from local.emulator_gaps import allow_batch_actions, connect_routes
+from local.emulator_gaps import allow_batch_actions, connect_routes, count_concurrency
 from local.processes import run
 from local.stack import PROJECT
 from local.tools import install, tool_environment
@@ -47,6 +47,7 @@ def deploy(aws: Aws, template: Path, parameters: Mapping[str, str], *, log: Path
     resources = _physical_ids(aws)
     connect_routes(aws, STACK_NAME, resources)
     allow_batch_actions(aws, STACK_NAME)
+    count_concurrency(aws)
     stack = aws.cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
     return resources | {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 

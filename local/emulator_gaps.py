@@ -60,3 +60,10 @@ def allow_batch_actions(aws: Aws, stack_name: str) -> None:
                 given = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
                 statement["Action"] = [*given, *(f"{action}Batch" for action in given if action in _BATCHED)]
             aws.iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+
+
+def count_concurrency(aws: Aws) -> None:
+    """Give each queue's consumer its concurrency as a number: a parameter of the template is left the text it was."""
+    for mapping in aws.functions.list_event_source_mappings()["EventSourceMappings"]:
+        if scaling := mapping.get("ScalingConfig"):
+            aws.functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)

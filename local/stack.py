@@ -16,6 +16,7 @@ class QueueUrls(BaseModel):
     messages_dead_letter: str
     messages_parked: str
     signals: str
+    imports: str
 
 
 class Demo(BaseModel):

@@ -8,6 +8,7 @@ import typer
 from ops import (
     conversation_commands,
     directory_commands,
+    import_commands,
     privacy_commands,
     prompt_commands,
     queue_commands,
@@ -15,6 +16,7 @@ from ops import (
     show,
     slack_commands,
     teams_commands,
+    template_commands,
 )
 from ops.stack import Choice
 
@@ -65,6 +67,10 @@ app.add_typer(conversation_commands.conversations, name="conversations")
 app.command("usage")(conversation_commands.show_usage)
 app.add_typer(queue_commands.dead_letters, name="dead-letters")
 app.add_typer(teams_commands.teams, name="teams")
+app.command("import")(import_commands.import_file)
+app.add_typer(import_commands.imports, name="imports")
+app.add_typer(template_commands.templates, name="templates")
+app.add_typer(template_commands.commercial_api, name="commercial-api")
 
 if __name__ == "__main__":
     app()

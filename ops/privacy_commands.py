@@ -90,9 +90,9 @@ def forget_user(
 ) -> None:
     """Delete a person for good, with everything the person said, wherever that was.
 
-    Goes with the person: conversations, turns in other people's conversations, identities, the counters of the
-    person's days. The company's monthly counters, which name nobody, stay. Running functions know the person for a
-    minute more: given again with the person's id, the command finds what was said meanwhile.
+    Goes with the person: conversations, turns in other people's conversations, imports with their files, identities,
+    the counters of the person's days. The company's monthly counters, which name nobody, stay. Running functions know
+    the person for a minute more: given again with the person's id, the command finds what was said meanwhile.
     """
     operations = open_stack(context)
     company_id = operations.company(company).id

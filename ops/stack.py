@@ -16,6 +16,7 @@ from ops import PROJECT
 
 if TYPE_CHECKING:
     import boto3
+    from mypy_boto3_s3.client import S3Client
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sqs.client import SQSClient
 
@@ -36,6 +37,7 @@ class QueueUrls(BaseModel):
     messages_dead_letter: str
     messages_parked: str
     signals: str
+    imports: str
 
 
 class Demo(BaseModel):
@@ -110,6 +112,11 @@ class Operations:
     def sqs(self) -> "SQSClient":
         """Queues."""
         return self._session.client("sqs", endpoint_url=self.stack.endpoint_url)
+
+    @property
+    def s3(self) -> "S3Client":
+        """Files."""
+        return self._session.client("s3", endpoint_url=self.stack.endpoint_url)
 
     @property
     def secrets(self) -> "SecretsManagerClient":
@@ -208,6 +215,7 @@ def _describe(session: "boto3.Session", name: str) -> Stack:
                 messages_dead_letter=outputs["MessagesDeadLetterQueueUrl"],
                 messages_parked=outputs["MessagesParkedQueueUrl"],
                 signals=outputs["SignalsQueueUrl"],
+                imports=outputs["ImportsQueueUrl"],
             ),
         )
     except KeyError as exc:

@@ -168,3 +168,43 @@ class SignalReceived(Value):
     def deduplication_id(self) -> str:
         """One signal within five minutes, however often the platform sends it."""
         return _as_queue_key(self.address.platform, self.address.workspace_id, self.kind.value, self.external_id)
+
+
+class StoredObject(Value):
+    """An object in the bucket as S3 tells of it.
+
+    Attributes:
+        key: URL-encoded, as S3 sends it.
+    """
+
+    key: Annotated[str, StringConstraints(max_length=4096)]
+
+
+class StoredObjectEntity(Value):
+    """Where S3's record says which object it is about."""
+
+    object: StoredObject
+
+
+class StoredObjectRecord(Value):
+    """One record of S3's event."""
+
+    s3: StoredObjectEntity
+
+
+class ImportQueued(Value):
+    """A file was put where imports come from, or an import is to go on.
+
+    S3's own event is one of these, and so is the test event that it sends when it is set up, which says nothing.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+
+    Attributes:
+        records: The files that S3 tells of; empty in a message of ours.
+        company_id: Of an import that is to go on.
+        import_id: The import that is to go on.
+    """
+
+    version: Literal[1] = 1
+    records: tuple[StoredObjectRecord, ...] = Field(default=(), alias="Records")
+    company_id: str = ""
+    import_id: str = ""

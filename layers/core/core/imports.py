@@ -156,7 +156,7 @@ class Import(Value):
     cost: Decimal | None = None
     price_version: str | None = None
     upload_id: str | None = None  # of the multipart upload that is under way
-    rejects_upload_id: str | None = None
+    upload_key: str | None = None  # what it becomes: the output, or the lines that the output is made of
     parts: int = 0  # parts whose checkpoint is stored
     fencing_token: int = 0
     lease_until: Time | None = None
@@ -174,14 +174,12 @@ class ImportPart(Value):
 
     Attributes:
         number: From 1.
-        etag: S3's mark of the output's part; empty where the part had rejects alone.
-        rejects_etag: S3's mark of the rejects' part; empty where there were none.
+        etag: S3's mark of the output's part; empty where nothing was left for the output.
         checkpoint: Where the import goes on, as the importer's JSON.
     """
 
     number: int = Field(ge=1)
     etag: str = ""
-    rejects_etag: str = ""
     checkpoint: str
 
 

@@ -121,7 +121,22 @@ def publish(contract: Contract, *, queue: Queue, trace_header: Callable[[], str 
         raise RetryableError("queue-unavailable", "SQS gave no answer") from exc
 
 
-def _as_body(contract: Contract) -> str:
+def enqueue(contract: BaseModel, *, queue: Queue, delay: timedelta = timedelta(0)) -> None:
+    """Put `contract` on a standard queue, to be seen after `delay`, 15 minutes at most.
+
+    Raises:
+        RetryableError: The queue did not take it.
+    """
+    seconds = math.ceil(min(max(delay, timedelta(0)), _LONGEST_WAIT).total_seconds())
+    try:
+        queue.client.send_message(QueueUrl=queue.url, MessageBody=_as_body(contract), DelaySeconds=seconds)
+    except ClientError as exc:
+        raise RetryableError("queue-unavailable", f"SQS answered {exc.response['Error']['Code']}") from exc
+    except BotoCoreError as exc:
+        raise RetryableError("queue-unavailable", "SQS gave no answer") from exc
+
+
+def _as_body(contract: Contract | BaseModel) -> str:
     """JSON without the two characters that SQS refuses and JSON does not escape by itself."""
     body = contract.model_dump_json(by_alias=True, exclude_defaults=False)
     return body.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")

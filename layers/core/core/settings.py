@@ -21,6 +21,7 @@ from core.models import ApiKind
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.client import LambdaClient
+    from mypy_boto3_s3.client import S3Client
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_stepfunctions.client import SFNClient
@@ -142,6 +143,30 @@ class ProcessorSettings(ConsumerSettings):
         return str(self.openai_base_url)
 
 
+class ImportSettings(FunctionSettings):
+    """What the processor of imports is told."""
+
+    table_name: Name
+    bucket_name: Name
+    max_receive_count: int = Field(default=6, ge=1, le=1000)
+    imports_queue_url: Name
+    openai_api_key_secret_name: Name
+    openai_base_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
+    openai_model: Name
+    openai_api_kind: ApiKind = ApiKind.RESPONSES
+    tool_insecure_hosts: str = ""
+
+    @property
+    def insecure_hosts(self) -> frozenset[str]:
+        """Hosts that a company's API may have over plain HTTP: none on AWS, loopback on the local stack."""
+        return frozenset(self.tool_insecure_hosts.split(",")) - {""}
+
+    @property
+    def openai_url(self) -> str:
+        """Base URL of the model's API."""
+        return str(self.openai_base_url)
+
+
 class DeadLetterSettings(ConsumerSettings):
     """What the processor of dead letters is told."""
 
@@ -187,6 +212,18 @@ _CLIENT_CONFIG = Config(
 def create_sqs_client() -> "SQSClient":
     """An SQS client for a door to hand on."""
     return boto3.client("sqs", config=_CLIENT_CONFIG)
+
+
+def create_s3_client() -> "S3Client":
+    """An S3 client for a door to hand on: patient, for files are large and read as streams."""
+    patient = Config(
+        connect_timeout=3,
+        read_timeout=60,
+        retries={"total_max_attempts": 5, "mode": "standard"},
+        max_pool_connections=16,
+        user_agent="parley",
+    )
+    return boto3.client("s3", config=patient)
 
 
 def create_flow_clients() -> "tuple[LambdaClient, SFNClient]":

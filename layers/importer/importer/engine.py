@@ -36,9 +36,9 @@ def output_fields(template: Template) -> tuple[OutputField, ...]:
     return tuple(OutputField(name, template.schema_of(name)) for name in template.fields)
 
 
-def stream_of(writer: Writer) -> StreamWriter:
-    """What `convert` writes for a writer: its own format, or the lines from which a whole file is written later."""
-    if writer.kind == "stream":
+def stream_of(writer: Writer, *, is_spooled: bool = False) -> StreamWriter:
+    """What `convert` writes for a writer: its own format, or the lines from which a file is written later."""
+    if writer.kind == "stream" and not is_spooled:
         return writer
     spool = load_writer("jsonl")
     assert spool.kind == "stream"  # noqa: S101 - JSON Lines can be cut anywhere

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, unquote_plus
 
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError, ReadTimeoutError
 from urllib3.exceptions import HTTPError
 
@@ -38,6 +39,7 @@ _GONE = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _BUFFER = 1024 * 1024
 _TRIES = 4  # of a stream that broke off
 _LINK_SECONDS = 3600
+_ONE_THREAD = TransferConfig(use_threads=False)  # a function has one processor, and a thread's end is nobody's error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +154,9 @@ class Bucket:
     def put_file(self, key: str, path: Path, *, media_type: str) -> None:
         """Store a file of this machine, in parts where it is large."""
         try:
-            self._client.upload_file(str(path), self.name, key, ExtraArgs={"ContentType": media_type})
+            self._client.upload_file(
+                str(path), self.name, key, ExtraArgs={"ContentType": media_type}, Config=_ONE_THREAD
+            )
         except (ClientError, BotoCoreError) as exc:
             raise _translate(exc) from exc
 

@@ -64,6 +64,7 @@ def sqs(cloud: None) -> "SQSClient":
 @pytest.fixture
 def queue_urls(sqs: "SQSClient") -> dict[str, str]:
     made = {name: sqs.create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"}) for name in QUEUES}
+    made["imports"] = sqs.create_queue(QueueName="imports")
     return {name: queue["QueueUrl"] for name, queue in made.items()}
 
 

@@ -99,6 +99,7 @@ def outputs(queue_urls: dict[str, str]) -> dict[str, str]:
         "MessagesDeadLetterQueueUrl": queue_urls["messages_dead_letter"],
         "MessagesParkedQueueUrl": queue_urls["messages_parked"],
         "SignalsQueueUrl": queue_urls["signals"],
+        "ImportsQueueUrl": queue_urls["imports"],
     }
 
 

@@ -70,7 +70,7 @@ class ImportItem(Item):
     cost = DecimalAttribute(null=True, attr_name="cost")
     price_version = _text("priceVersion")
     upload_id = _text("uploadId")
-    rejects_upload_id = _text("rejectsUploadId")
+    upload_key = _text("uploadKey")
     parts = _number("parts")
     fencing_token = _number("fencingToken")
     lease_until = InstantAttribute(null=True, attr_name="leaseUntil")
@@ -87,7 +87,6 @@ class ImportPartItem(Item):
 
     number = _number("number")
     etag = _text("etag")
-    rejects_etag = _text("rejectsEtag")
     checkpoint = _text("checkpoint")
 
 

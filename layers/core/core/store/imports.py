@@ -58,7 +58,7 @@ class Imports:
         fields = {name: getattr(import_, name) for name in type(import_).model_fields}
         item = ImportItem(*keys.import_key(import_.user_company_id, import_.id))
         for name, stored in self._pack(import_.user_company_id, import_.id, fields).items():
-            if stored not in (None, (), False):
+            if stored not in (None, [], False):
                 setattr(item, name, stored)
         item.gsi1pk, item.gsi1sk = keys.imports_partition(import_.user_company_id), to_iso(import_.updated_at)
         return self._table.put_new(item)
@@ -220,6 +220,22 @@ class Imports:
         self._overflow.delete_place(_place(company_id, import_id))
         self._table.write_batch(self._table.query_keys(keys.import_partition(company_id, import_id)))
 
+    def forget_person(self, company_id: str, user_id: str) -> int:
+        """Remove a person's imports with their files, outputs and rejects; one that runs loses its claim.
+
+        Returns:
+            How many imports there were.
+        """
+        found = self._table.query_index("GSI1", keys.imports_partition(company_id), newest_first=True)
+        items = [item for item in self._table.get_many(ImportItem, found) if item.user_id == user_id]
+        self._overflow.delete_below(f"imports/{company_id}/{user_id}/")
+        for item in items:
+            for folder in ("outputs", "rejects"):
+                self._overflow.delete_below(f"{folder}/{company_id}/{item.id}/")
+            self._overflow.delete_place(_place(company_id, item.id))
+            self._table.write_batch(self._table.query_keys(keys.import_partition(company_id, item.id)))
+        return len(items)
+
     def _change_as_person(
         self, company_id: str, import_id: str, actions: Sequence[Action], condition: Condition
     ) -> Import:
@@ -265,7 +281,8 @@ class Imports:
                 packed[name] = None if pointer else text
                 packed[f"{name}_at"] = pointer.model_dump(by_alias=True) if pointer else None
             else:
-                packed[name] = field.value if isinstance(field, ImportStatus) else field
+                plain = field.value if isinstance(field, ImportStatus) else field
+                packed[name] = list(plain) if isinstance(plain, tuple) else plain  # PynamoDB takes a tuple for an entry
         return packed
 
     def _set(self, company_id: str, import_id: str, changes: Mapping[str, object]) -> list[Action]:

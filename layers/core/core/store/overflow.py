@@ -193,10 +193,17 @@ class Overflow:
             except (ClientError, BotoCoreError) as exc:
                 raise RetryableError("overflow-unavailable", "a long text could not be tagged") from exc
 
+    def delete_below(self, prefix: str) -> None:
+        """Delete every object of the bucket whose key begins so."""
+        self.delete_objects(list(self._keys_below(prefix)))
+
     def _keys(self, place: Place) -> Iterator[str]:
+        return self._keys_below(_folder(place))
+
+    def _keys_below(self, prefix: str) -> Iterator[str]:
         try:
             pages = self._s3().get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self._bucket_name, Prefix=_folder(place)):
+            for page in pages.paginate(Bucket=self._bucket_name, Prefix=prefix):
                 yield from (found["Key"] for found in page.get("Contents", ()))
         except (ClientError, BotoCoreError) as exc:
             raise RetryableError("overflow-unavailable", "long texts could not be listed") from exc

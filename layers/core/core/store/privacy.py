@@ -10,6 +10,7 @@ from core.store.claims import ConversationBusyError
 from core.store.directory import Directory
 from core.store.expiry import Expiry, expiry_after
 from core.store.faults import ConditionFailedError
+from core.store.imports import Imports
 from core.store.items import (
     ConversationItem,
     FeedbackItem,
@@ -37,11 +38,18 @@ class Privacy:
     """
 
     def __init__(
-        self, table: Table, overflow: Overflow, directory: Directory, *, clock: Callable[[], datetime]
+        self,
+        table: Table,
+        overflow: Overflow,
+        directory: Directory,
+        imports: Imports,
+        *,
+        clock: Callable[[], datetime],
     ) -> None:
         self._table = table
         self._overflow = overflow
         self._directory = directory
+        self._imports = imports
         self._clock = clock
 
     # A conversation
@@ -90,7 +98,7 @@ class Privacy:
     # A person
 
     def forget_user(self, company_id: str, user_id: str) -> int:
-        """Delete a person: conversations, turns in other people's conversations, identities, counters, the user.
+        """Delete a person: conversations, turns in others' conversations, imports, identities, counters, the user.
 
         The person is disabled first. Running functions know a person for a minute more, so that a second run after
         that finds what was said meanwhile.
@@ -112,6 +120,7 @@ class Privacy:
             if other.id != user_id:
                 for conversation_id in self._conversations_of(company_id, other.id):
                     count += self._delete_turns(company_id, conversation_id, user_id)
+        self._imports.forget_person(company_id, user_id)
         self._delete_identities(company_id, user_id, user)
         self._delete_counters(company_id, user_id)
         if user:

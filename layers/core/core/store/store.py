@@ -92,7 +92,7 @@ class Store:
         self.waiting = Waiting(self._table, self._tool_usages)
         self.feedback = FeedbackBook(self._table)
         self.questions = Questions(self._table, self._messages, self._tasks, contents, overflow, self.files)
-        self.privacy = Privacy(self._table, overflow, self.directory, clock=clock)
+        self.privacy = Privacy(self._table, overflow, self.directory, self.imports, clock=clock)
 
     # Conversations
 

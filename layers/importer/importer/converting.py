@@ -1,0 +1,124 @@
+"""One table of a file becomes the output: mapping, parts with checkpoints, and the whole at the end."""
+
+from collections.abc import Mapping
+
+from core.imports import ImportStatus, ImportStep
+from importer.engine import Outcome, check_etag, convert, outcome, stream_of
+from importer.opening import OpenTable, plain_mapping, plain_template
+from importer.outputs import PartStore, content_of, final_key, is_in_lines, write_from_spool
+from importer.planning import plan, remember
+from importer.problems import ProblemCode
+from importer.rows import RowMaker
+from importer.running import Ending, OutOfTimeError, Running
+from importer.source import Source
+from importer.template import Template
+from importer.values import Checkpoint, Progress, TableMapping
+from importer.writers import load_writer
+
+_WHOLE_SECONDS = 240.0  # of an invocation, to begin a format that is written in one go
+
+_STATUSES: Mapping[Outcome, ImportStatus] = {
+    Outcome.COMPLETED: ImportStatus.COMPLETED,
+    Outcome.COMPLETED_WITH_ERRORS: ImportStatus.COMPLETED_WITH_ERRORS,
+    Outcome.FAILED: ImportStatus.FAILED,
+}
+
+
+def convert_table(running: Running, source: Source, opened: OpenTable, template: Template | None) -> Ending:
+    """Convert a table and write its output; what is stored already is not done again.
+
+    Returns:
+        How the import ends, if there is nobody to hand it to.
+    """
+    running.save(input_format=opened.format, notices=opened.notices)
+    wanted, mapping = template or plain_template(opened.table), plain_mapping(opened.table)
+    if template is not None:
+        planned = plan(running, opened, template)
+        if isinstance(planned, Ending):
+            return planned
+        mapping = planned
+    elif running.import_.options.is_dry_run:
+        return Ending(ImportStatus.COMPLETED, {"step": ImportStep.DONE})
+    store = PartStore(running)
+    is_spooled = _convert(running, source, opened, wanted, mapping, store)
+    ending = write_output(running, wanted, store, is_spooled=is_spooled)
+    if template is not None and ending.status is not ImportStatus.FAILED:
+        remember(running, opened.table.columns, template, mapping)
+    return ending
+
+
+def _convert(
+    running: Running,
+    source: Source,
+    opened: OpenTable,
+    template: Template,
+    mapping: TableMapping,
+    store: PartStore,
+) -> bool:
+    import_ = running.import_
+    writer = load_writer(import_.output_format)
+    maker = RowMaker(template, mapping, opened.table.columns)
+    is_spooled = store.begin(is_spooled=needs_spool(running), media_type=writer.media_type)
+    start = store.last or Checkpoint(etag=source.etag)
+    check_etag(start, source.etag)
+
+    def report(progress: Progress) -> None:
+        running.report(progress.bytes_done, progress.rows_ok, progress.rows_rejected)
+
+    running.report(start.bytes_done, start.rows_ok, start.rows_rejected)
+    for part in convert(
+        opened.file,
+        opened.table,
+        template=template,
+        maker=maker,
+        writer=stream_of(writer, is_spooled=is_spooled),
+        start=start,
+        part_bytes=running.part_bytes,
+        report=report,
+    ):
+        store.store(part)
+    return is_spooled
+
+
+def needs_spool(running: Running) -> bool:
+    """Whether the output is made of lines that are written first.
+
+    So are formats that exist only as a whole, and those from which the records that are handed over cannot be read.
+    """
+    import_ = running.import_
+    if load_writer(import_.output_format).kind == "whole":
+        return True
+    is_submitted = running.collaborators.store.templates.get_commercial_api(import_.user_company_id) is not None
+    return is_submitted and not is_in_lines(import_.output_format)
+
+
+def write_output(running: Running, template: Template, store: PartStore, *, is_spooled: bool) -> Ending:
+    """Make one file of the parts, and one of the rejects; how the import ends."""
+    done = store.last
+    assert done is not None  # noqa: S101 - a converted table has at least its last part
+    rows: dict[str, object] = {
+        "rows_read": done.rows_ok + done.rows_rejected,
+        "rows_written": done.rows_ok,
+        "rows_rejected": done.rows_rejected,
+    }
+    running.save(step=ImportStep.WRITE)
+    status = _STATUSES[outcome(done)]
+    if status is ImportStatus.FAILED:
+        failed = {
+            "error_code": ProblemCode.TOO_MANY_ERRORS.value,
+            "error_message": "more than one half of the rows do not fit the template: look at the rejects",
+            "rejects_file_url": store.join_rejects(),
+        }
+        return Ending(status, {**rows, **failed})
+    if is_spooled and running.has_advanced and running.remaining() < _WHOLE_SECONDS:
+        raise OutOfTimeError
+    store.complete()
+    if is_spooled:
+        write_from_spool(running, template)
+    import_, bucket = running.import_, running.collaborators.bucket
+    written = {
+        "output_file_url": bucket.url(final_key(import_)),
+        "output_content": content_of(bucket, import_),
+        "rejects_file_url": store.join_rejects(),
+    }
+    return Ending(status, {**rows, **written})
