@@ -111,6 +111,7 @@ def test_killed_anywhere_nothing_is_handed_over_twice(imports: Imports, monkeypa
     boto3.client("secretsmanager").create_secret(Name="parley/test/tools/commercial", SecretString=TOKEN)
     border = watch_border(monkeypatch)
     file = "Name;E-Mail\n" + "".join(f"n{number};e{number}\n" for number in range(10))
+    looked = 0
     for die_at in range(1, 60, 2):
         with FakeCommercialApi() as api:
             imports.store.templates.set_commercial_api(COMPANY, _api(api))
@@ -121,6 +122,8 @@ def test_killed_anywhere_nothing_is_handed_over_twice(imports: Imports, monkeypa
             assert done.processing_status is ImportStatus.COMPLETED, (die_at, done.error_code, done.error_message)
             assert [record["name"] for record in api.records] == [f"n{number}" for number in range(10)], die_at
             assert (done.submission, done.commercial_import_id) == ("done", "COM-0001"), die_at
+            looked += sum(method == "GET" for method, _ in api.calls)
+    assert looked  # after some of the deaths it was asked what had arrived
 
 
 def test_shortly_before_the_end_an_import_is_queued_again_and_goes_on(imports: Imports, large: str) -> None:
@@ -167,6 +170,10 @@ def test_a_busy_import_is_looked_at_again_when_its_lease_is_over(imports: Import
 
     assert imports.tell(import_id)  # taken off the queue, and on it again for later
 
+    delayed = imports.sqs.get_queue_attributes(
+        QueueUrl=imports.queue_url, AttributeNames=["ApproximateNumberOfMessagesDelayed"]
+    )
+    assert delayed["Attributes"]["ApproximateNumberOfMessagesDelayed"] == "1"
     assert imports.get(import_id).processing_status is ImportStatus.PROCESSING
     with pytest.raises(ImportBusyError):
         store.imports.claim(COMPANY, import_id, lease=timedelta(seconds=60), now=datetime.now(UTC))

@@ -174,6 +174,19 @@ def test_a_review_waits_for_a_yes(imports: Imports) -> None:
     assert _records(imports, imports.get(waiting.id)) == _WANTED
 
 
+def test_a_file_that_was_replaced_meanwhile_is_not_imported(imports: Imports) -> None:
+    imports.add_template()
+    waiting = imports.run(_FILE, metadata={"template": "contacts", "review": "true"})
+    imports.put(_FILE + "Eve;eve@example.com;5\n", import_id=waiting.id)
+    assert imports.tell(waiting.id)
+    imports.store.imports.approve(COMPANY, waiting.id, now=waiting.updated_at)
+
+    imports.deliver([{"companyId": COMPANY, "importId": waiting.id}])
+
+    done = imports.get(waiting.id)
+    assert (done.processing_status, done.error_code) == (ImportStatus.FAILED, "file-changed")
+
+
 def test_a_question_is_asked_answered_and_remembered(imports: Imports) -> None:
     imports.add_template(
         {"record": {"type": "object", "properties": {"day": {"type": "string", "format": "date"}}, "required": ["day"]}}
