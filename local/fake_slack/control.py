@@ -74,6 +74,9 @@ def _change(slack: FakeSlack, name: str, body: bytes) -> tuple[int, dict[str, ob
         case "teams":
             app = slack.add_app(_NEW_APP.validate_json(body))
             return 200, {"ok": True, "team_id": app.team_id}
+        case "oauth":  # where the next installation takes place
+            slack.oauth.team = _NEW_APP.validate_json(body)
+            return 200, {"ok": True, "team_id": slack.oauth.team.team_id}
         case "channels":
             channel = slack.add_channel(_NEW_CHANNEL.validate_json(body))
             return 200, {"ok": True, "channel_id": channel.id}

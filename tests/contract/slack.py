@@ -35,6 +35,7 @@ class Slack:
         "http://files.slack.com/a.csv",
         "https://files.slack.com:8443/a.csv",
         "https://files.slack.com@evil.example/a.csv",
+        "https://me:token@files.slack.com/a.csv",
     )
 
     def __init__(self, clock: Clock) -> None:

@@ -40,6 +40,7 @@ class Teams:
         "http://demo.sharepoint.com/a.csv",
         "https://demo.sharepoint.com:8443/a.csv",
         "https://demo.sharepoint.com@evil.example/a.csv",
+        "https://me:token@demo.sharepoint.com/a.csv",
     )
 
     def __init__(self, clock: Clock) -> None:

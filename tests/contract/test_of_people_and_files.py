@@ -107,7 +107,9 @@ def test_a_file_is_fetched(stage: Stage) -> None:
 @pytest.mark.parametrize("told", [9, 0])
 def test_a_file_that_is_too_large_is_refused(stage: Stage, told: int) -> None:
     file = stage.platform.file(b"a,b\n1,2\n3").model_copy(update={"size": told})
+    calls = stage.platform.calls()
     assert _refused(stage, file, max_bytes=8) == "file-too-large"
+    assert not told or stage.platform.calls() == calls, "what was told too large is not even asked for"
 
 
 def test_a_file_that_cannot_be_given_now_is_fetched_again(stage: Stage) -> None:

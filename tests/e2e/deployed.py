@@ -39,9 +39,11 @@ class Deployed:
         body = payloads.body_of(envelope)
         return self.send(body, payloads.sign(secret or self.stack.slack_signing_secret, body, now or time.time()))[0]
 
-    def send(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+    def send(
+        self, body: bytes, headers: Mapping[str, str], *, path: str = "/slack/events"
+    ) -> tuple[int, dict[str, Any]]:
         """Post raw bytes to the webhook; status and JSON answer."""
-        answer = _HTTP.request("POST", f"{self.stack.api_url}/slack/events", body=body, headers=dict(headers))
+        answer = _HTTP.request("POST", f"{self.stack.api_url}{path}", body=body, headers=dict(headers))
         return answer.status, json.loads(answer.data or b"{}")
 
     def ask(self, text: str, *, user: str | None = None, thread_ts: str | None = None) -> str:

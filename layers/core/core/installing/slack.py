@@ -166,7 +166,8 @@ def _redirect_uri(event: dict[str, Any], installer: Installer) -> str:
 
 
 def _read_cookie(event: dict[str, Any]) -> str:
-    cookies = event.get("cookies") or []
+    # API Gateway parts them into a list of their own; the local cloud leaves them in the header.
+    cookies = event.get("cookies") or [(event.get("headers") or {}).get("cookie", "")]
     try:
         jar = SimpleCookie("; ".join(str(each) for each in cookies[:50])[:8_000])
     except CookieError:
