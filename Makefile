@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON := .venv/bin/python
 READY := .venv/ready
 
-.PHONY: help setup run stop ask test check contract eval-mapping explore lock build deploy ops
+.PHONY: help setup run stop ask test check contract eval-mapping soak explore lock build deploy ops
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
