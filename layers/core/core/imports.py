@@ -106,7 +106,8 @@ class Import(Value):
         error_code: Of a FAILED import: a code of the importer's, or of what the platform or AWS answered.
         commercial_import_id: What the company's API calls it.
         submission: `intended` before the commercial API is called, `done` after it answered, `refused` where it will
-            not take it; None where there is nothing to submit. `submitted_batches` are known to have arrived.
+            not take it; None where there is nothing to submit. `submitted_batches` are known to have arrived,
+            cut by the batch size that the company had when the submission began.
         checksum: SHA-256 of the file.
         etag: S3's own mark of the object that is imported: another object under its name is another import.
         mapping: How columns become fields, as JSON; edited by people, reused by the next file with this header.
@@ -131,6 +132,7 @@ class Import(Value):
     commercial_import_id: str | None = None
     submission: Literal["intended", "done", "refused"] | None = None
     submitted_batches: int = 0
+    submission_batch_size: int | None = None
     checksum: str | None = None
     etag: str | None = None
     size: int | None = None

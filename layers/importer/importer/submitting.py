@@ -22,7 +22,9 @@ def submit(running: Running, ending: Ending) -> Ending:
     source = collaborators.bucket.source(key, "records")
     is_begun = import_.submission == "intended"
     if not is_begun:
-        running.save(submission="intended", step=ImportStep.SUBMIT)
+        running.save(submission="intended", submission_batch_size=api.batch_size, step=ImportStep.SUBMIT)
+    # Another batch size would cut other batches under the same keys: the one that it began with stays.
+    api = api.model_copy(update={"batch_size": import_.submission_batch_size or api.batch_size})
 
     def remember(*, batches: int, reference: str) -> None:
         running.has_advanced = True

@@ -11,7 +11,7 @@ from core.imports import CommercialApi, Import, ImportStatus
 from core.store import Store
 from core.store.imports import ImportBusyError
 from importer.running import Collaborators
-from local.fake_commercial import TOKEN, FakeCommercialApi
+from local.fake_commercial import TOKEN, FakeCommercialApi, Trouble
 from tests.integration.imports.stack import COMPANY, Imports
 from tests.integration.turns.border import Border, watch_border
 from tests.integration.turns.stack import Killed
@@ -124,6 +124,29 @@ def test_killed_anywhere_nothing_is_handed_over_twice(imports: Imports, monkeypa
             assert (done.submission, done.commercial_import_id) == ("done", "COM-0001"), die_at
             looked += sum(method == "GET" for method, _ in api.calls)
     assert looked  # after some of the deaths it was asked what had arrived
+
+
+def test_another_batch_size_in_the_middle_of_a_hand_over_loses_and_doubles_nothing(
+    imports: Imports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports.add_template(_NOTES)
+    _steady(imports)
+    _without_lease(monkeypatch)
+    boto3.client("secretsmanager").create_secret(Name="parley/test/tools/commercial", SecretString=TOKEN)
+    file = "Name;E-Mail\n" + "".join(f"n{number};e{number}\n" for number in range(10))
+    with FakeCommercialApi() as api:
+        imports.store.templates.set_commercial_api(COMPANY, _api(api))
+        busy = Trouble(status=429, headers={"Retry-After": "3600"})
+        monkeypatch.setattr(api, "next_trouble", lambda method: busy if method == "POST" and api.taken else None)
+        import_id = imports.put(file, metadata={"template": "contacts", "output-format": "csv"})
+        imports.tell(import_id)
+        assert (imports.get(import_id).submission, imports.get(import_id).submitted_batches) == ("intended", 1)
+
+        monkeypatch.setattr(api, "next_trouble", lambda _method: None)
+        imports.store.templates.set_commercial_api(COMPANY, _api(api).model_copy(update={"batch_size": 7}))
+        _run_through(imports, import_id, watch_border(monkeypatch), [])
+
+        assert [record["name"] for record in api.records] == [f"n{number}" for number in range(10)]
 
 
 def test_shortly_before_the_end_an_import_is_queued_again_and_goes_on(imports: Imports, large: str) -> None:

@@ -45,6 +45,7 @@ class ImportItem(Item):
     commercial_import_id = _text("commercialImportId")
     submission = _text("submission")
     submitted_batches = _number("submittedBatches")
+    submission_batch_size = _number("submissionBatchSize")
     checksum = _text("checksum")
     etag = _text("etag")
     size = _number("size")
