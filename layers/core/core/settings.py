@@ -121,11 +121,9 @@ class ConsumerSettings(FunctionSettings):
         return {**slack, "teams": teams}
 
 
-class ProcessorSettings(ConsumerSettings):
-    """What the processor of messages is told."""
+class ModelSettings(FunctionSettings):
+    """What a function that asks a model, and hosts that a company names, is told."""
 
-    messages_queue_url: Name
-    signals_queue_url: Name
     openai_api_key_secret_name: Name
     openai_base_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
     openai_model: Name
@@ -134,7 +132,7 @@ class ProcessorSettings(ConsumerSettings):
 
     @property
     def insecure_hosts(self) -> frozenset[str]:
-        """Hosts that tools may reach over plain HTTP and on this machine: none on AWS, loopback on the local stack."""
+        """Hosts that may be asked over plain HTTP and on this machine: none on AWS, loopback on the local stack."""
         return frozenset(self.tool_insecure_hosts.split(",")) - {""}
 
     @property
@@ -143,28 +141,20 @@ class ProcessorSettings(ConsumerSettings):
         return str(self.openai_base_url)
 
 
-class ImportSettings(FunctionSettings):
+class ProcessorSettings(ConsumerSettings, ModelSettings):
+    """What the processor of messages is told."""
+
+    messages_queue_url: Name
+    signals_queue_url: Name
+
+
+class ImportSettings(ModelSettings):
     """What the processor of imports is told."""
 
     table_name: Name
     bucket_name: Name
     max_receive_count: int = Field(default=6, ge=1, le=1000)
     imports_queue_url: Name
-    openai_api_key_secret_name: Name
-    openai_base_url: HttpUrl = HttpUrl("https://api.openai.com/v1")
-    openai_model: Name
-    openai_api_kind: ApiKind = ApiKind.RESPONSES
-    tool_insecure_hosts: str = ""
-
-    @property
-    def insecure_hosts(self) -> frozenset[str]:
-        """Hosts that a company's API may have over plain HTTP: none on AWS, loopback on the local stack."""
-        return frozenset(self.tool_insecure_hosts.split(",")) - {""}
-
-    @property
-    def openai_url(self) -> str:
-        """Base URL of the model's API."""
-        return str(self.openai_base_url)
 
 
 class DeadLetterSettings(ConsumerSettings):
