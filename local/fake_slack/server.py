@@ -14,7 +14,8 @@ from local.fake_slack.faults import Failure, FailureMode, Faults, RateLimit
 from local.fake_slack.methods import METHODS
 from local.fake_slack.oauth import OAuth
 from local.fake_slack.state import App, Channel, File, Message, SeenMessage, SlackState, User, seen
-from local.fake_slack.wire import Answer, Listener
+from local.fake_slack.wire import Answer, make_handler
+from local.listening import Listener
 
 _ERROR_PAGE = b"<!DOCTYPE html><html><head><title>Slack</title></head><body>Something went wrong.</body></html>"
 
@@ -67,7 +68,7 @@ class FakeSlack:
         self._faults = Faults()
         self._closing = threading.Event()
         self._add_demo(demo)
-        self._listener = Listener(self, host, port)
+        self._listener = Listener(make_handler(self), host, port)
         self.url = f"http://{host}:{self._listener.port}"
         self.base_url = f"{self.url}/api/"
         self.state.url = self.url

@@ -14,7 +14,8 @@ from local.fake_teams import signing
 from local.fake_teams.connector import STREAM_SECONDS, Connector, ConnectorError
 from local.fake_teams.demo import DEMO, Demo
 from local.fake_teams.state import Member, SeenActivity, TeamsState, seen
-from local.fake_teams.wire import Answer, Listener, Request
+from local.fake_teams.wire import Answer, Request, make_handler
+from local.listening import Listener
 
 TOKEN_SECONDS = 3600
 _ERROR_PAGE = b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>"
@@ -58,7 +59,7 @@ class FakeTeams:
         self._tokens: dict[str, float] = {}
         self._faults = Faults()
         self._closing = threading.Event()
-        self._listener = Listener(self.respond, host, port)
+        self._listener = Listener(make_handler(self.respond), host, port)
         self.host = f"{host}:{self._listener.port}"
         self.url = f"http://{self.host}"
         self.openid_url = f"{self.url}/v1/.well-known/openidconfiguration"

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
-
-from local.fake_slack.wire import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,7 +58,9 @@ class Answer:
         return cls(status, json.dumps({"error": {"code": code, "message": message}}).encode(), headers=headers or {})
 
 
-def _handler(respond: Callable[[Request], Answer]) -> type[BaseHTTPRequestHandler]:
+def make_handler(respond: Callable[[Request], Answer]) -> type[BaseHTTPRequestHandler]:
+    """What reads one call and gives back what `respond` answers."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -101,33 +100,3 @@ def _handler(respond: Callable[[Request], Answer]) -> type[BaseHTTPRequestHandle
             self.wfile.write(answer.body)
 
     return Handler
-
-
-class Listener:
-    """The port the fake Teams answers on."""
-
-    def __init__(self, respond: Callable[[Request], Answer], host: str, port: int) -> None:
-        self._server = Server((host, port), _handler(respond))
-        self._thread: threading.Thread | None = None
-
-    @property
-    def port(self) -> int:
-        """The port in use, also where none was asked for."""
-        return int(self._server.server_address[1])
-
-    def serve(self) -> None:
-        """Answer on this thread until closed."""
-        self._server.serve_forever(poll_interval=0.02)
-
-    def start(self) -> None:
-        """Answer on a thread of its own."""
-        self._thread = threading.Thread(target=self.serve, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Give the port back and end every connection."""
-        if self._thread is not None:
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
-        self._server.close_connections()
