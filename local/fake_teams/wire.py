@@ -82,11 +82,10 @@ def make_handler(respond: Callable[[Request], Answer]) -> type[BaseHTTPRequestHa
             """Nothing: calls are on record, and a message's text belongs in no log."""
 
         def _answer(self) -> None:
-            length = min(int(self.headers.get("Content-Length") or 0), _LONGEST_BODY)
             url = urlsplit(self.path)
             kind, _, token = (self.headers.get("Authorization") or "").partition(" ")
             bearer = token.strip() or None if kind.lower() == "bearer" else None
-            body = self.rfile.read(length)
+            body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), _LONGEST_BODY))
             answer = respond(Request(self.command, url.path, dict(parse_qsl(url.query)), bearer, body))
             if answer.status == 0:
                 self.close_connection = True
