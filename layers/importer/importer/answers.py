@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 
 from importer.deciding import decide
 from importer.problems import ProblemCode, refuse
+from importer.rows import validity
 from importer.template import Template
 from importer.values import Cell, FieldMapping, Operation, OperationName, Origin, Question, TableMapping
 
@@ -31,6 +32,7 @@ def answer(
         made, more = _apply(question, answers[question.id].strip(), fields.get(question.target), template, samples)
         fields[question.target] = made
         left += more
+    left = [question for question in left if not (_fills(question) and question.target in fields)]
     used = {column for each in fields.values() for column in each.columns}
     return TableMapping(
         fields=tuple(fields[name] for name in template.fields if name in fields),
@@ -47,15 +49,9 @@ def _apply(
     template: Template,
     samples: Mapping[str, Sequence[Cell]],
 ) -> tuple[FieldMapping, tuple[Question, ...]]:
+    if _fills(question):
+        return _filled(question, text, template, samples)
     kind = question.id.partition(":")[0]
-    if kind == "column":
-        if text not in samples:
-            raise _not_allowed(question)
-        decision = decide(template, question.target, text, samples[text])
-        field = FieldMapping(
-            target=question.target, columns=(text,), operations=decision.operations, origin=Origin.PERSON
-        )
-        return field, decision.questions
     if made is None:
         raise _not_allowed(question)
     if kind == "unit":
@@ -71,6 +67,27 @@ def _apply(
     if kind == "order":
         return _with(made, _DATES, {"order": text}), ()
     return _with(made, _NUMBERS, {"percent": "number" if text == "12" else "fraction"}), ()
+
+
+def _filled(
+    question: Question, text: str, template: Template, samples: Mapping[str, Sequence[Cell]]
+) -> tuple[FieldMapping, tuple[Question, ...]]:
+    if question.id.startswith("constant:"):
+        constant = Operation(name=OperationName.CONST, arguments={"value": text})
+        field = FieldMapping(target=question.target, columns=(), operations=(constant,), origin=Origin.PERSON)
+        if validity(template, field, samples) < 1:
+            raise _not_allowed(question)
+        return field, ()
+    if text not in samples:
+        raise _not_allowed(question)
+    decision = decide(template, question.target, text, samples[text])
+    field = FieldMapping(target=question.target, columns=(text,), operations=decision.operations, origin=Origin.PERSON)
+    return field, decision.questions
+
+
+def _fills(question: Question) -> bool:
+    """Whether its answer says where a field's values come from, and not how they are read."""
+    return question.id.partition(":")[0] in ("column", "constant")
 
 
 def _with(made: FieldMapping, names: Sequence[OperationName], arguments: Mapping[str, str]) -> FieldMapping:

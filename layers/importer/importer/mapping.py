@@ -196,9 +196,14 @@ def _by_model(
     )
     fields: list[FieldMapping] = []
     questions: list[Question] = []
+    taken: set[str] = set()
     for item in read_answer(completion, "fields"):
         made = _read_field(item, targets, columns)
-        if made is None or made.target in {each.target for each in fields}:
+        if made is None or made.target in taken:
+            continue
+        taken.add(made.target)
+        if constant := next((each for each in made.operations if each.name is OperationName.CONST), None):
+            questions.append(_constant_question(made.target, constant))
             continue
         made, asked = _settle(made, template, samples)
         if validity(template, made, samples) >= _FITTING or asked:
@@ -220,6 +225,12 @@ def _read_field(item: Mapping[str, Any], targets: Sequence[str], columns: Sequen
     return FieldMapping(
         target=item["target"], columns=tuple(names), operations=operations, origin=Origin.MODEL, confidence=sure
     )
+
+
+def _constant_question(target: str, constant: Operation) -> Question:
+    """What no column holds only a person can say: a file could have talked the model into it."""
+    asked = f"Does “{target}” hold the same value in every row, and which?"
+    return make_question("constant", target, "", asked, (constant.arguments.get("value", ""),), [])
 
 
 def _settle(made: FieldMapping, template: Template, samples: Samples) -> tuple[FieldMapping, tuple[Question, ...]]:

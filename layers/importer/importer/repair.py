@@ -11,7 +11,7 @@ from importer.problems import ProblemCode, Reject, shorten
 from importer.rows import repaired
 from importer.shapes import shape_of
 from importer.template import Template
-from importer.values import Repair, TableMapping
+from importer.values import OperationName, Repair, TableMapping
 
 _REPAIRABLE = frozenset((ProblemCode.TYPE_ERROR, ProblemCode.CONSTRAINT))  # an ambiguous value is a person's to read
 _LONGEST_EXAMPLE = 120  # characters
@@ -70,6 +70,8 @@ def mend(
         number, operations = item.get("group"), read_operations(item.get("operations"))
         if not isinstance(number, int) or not 0 <= number < len(groups) or not operations:
             continue
+        if any(operation.name is OperationName.CONST for operation in operations):
+            continue  # that would invent a value
         group = groups[number]
         repair = Repair(shape=group.shape, operations=operations)
         if repaired(template, group.target, repair, group.example) is not None:

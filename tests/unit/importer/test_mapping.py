@@ -203,6 +203,22 @@ def test_a_model_does_not_settle_what_is_ambiguous(standin: StandInModel, asked:
     assert _arguments(found, "amount", "number") == {}
 
 
+def test_a_model_does_not_settle_what_no_column_holds(standin: StandInModel, asked: AskedModel) -> None:
+    samples = {"Id": ["1"], "Foo": ["x"]}
+    _says(
+        standin, _field("amount", [], ("const", {"value": "7.5"})), _field("amount", ["Foo"], ("const", {"value": "8"}))
+    )
+    found = propose(samples, _SALES, model=asked).mapping
+    assert _fields(found) == {"id": ("Id",)}
+    question = next(each for each in found.questions if each.id.startswith("constant:"))
+    assert (question.target, question.options) == ("amount", ("7.5",))
+    settled = answer(found, {question.id: "7.5"}, _SALES, samples)
+    assert _arguments(settled, "amount", "const") == {"value": "7.5"}
+    assert (settled.questions, settled.missing) == ((), ()), "nor is asked for a column any more"
+    with pytest.raises(PermanentError, match=question.id):
+        answer(found, {question.id: "much"}, _SALES, samples)
+
+
 @pytest.mark.parametrize(
     "bad",
     [
@@ -255,6 +271,10 @@ def test_rejects_that_look_alike_are_mended_by_one_example(standin: StandInModel
                             ],
                         },
                         {"group": 1, "operations": [{"name": "lower", "arguments": []}]},
+                        {
+                            "group": 1,
+                            "operations": [{"name": "const", "arguments": [{"name": "value", "value": "9"}]}],
+                        },
                         {"group": 9, "operations": []},
                     ]
                 }
