@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from agent.completing import Completer, check_company_budget
+from agent.completing import Completer, check_company_budget, complete_for
 from agent.model import OpenAIModel
 from core.events import ImportQueued
 from core.outside import OutsideHttp
@@ -23,11 +23,12 @@ clock, read_secret = partial(datetime.now, UTC), Secrets().read
 store = Store(settings.table_name, bucket_name=settings.bucket_name)
 queue = Queue(create_sqs_client(), settings.imports_queue_url, settings.max_receive_count)
 client = OpenAIModel(api_key=partial(read_secret, settings.openai_api_key_secret_name), base_url=settings.openai_url)
+completer = Completer(client=client, model=settings.openai_model, api_kind=settings.openai_api_kind)
 
 collaborators = Collaborators(
     store=store,
     bucket=Bucket(create_s3_client(), settings.bucket_name),
-    completer=Completer(client=client, model=settings.openai_model, api_kind=settings.openai_api_kind),
+    completer_of=partial(complete_for, store, completer),
     http=OutsideHttp(insecure_hosts=settings.insecure_hosts),
     read_secret=read_secret,
     go_on=partial(enqueue, queue=queue),

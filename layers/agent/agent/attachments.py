@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Protocol
 
 from agent.media import Kind, Media, recognise
 from agent.model_speech import Recording, Transcript
-from agent.prices import cost_of, cost_of_seconds
+from agent.prices import cost_of_transcript
 from agent.steps import Model
 from core.configuration import Input, Limits
 from core.errors import PermanentError, RetryableError
@@ -321,11 +321,7 @@ def _notes(question: Message) -> Sequence[Note]:
 
 
 def _note_transcript(model: str, transcript: Transcript) -> Note:
-    cost: Decimal | None = None
-    if transcript.usage and (price := cost_of(model, transcript.usage)):
-        cost = price[0]
-    elif transcript.seconds is not None:
-        cost = cost_of_seconds(model, transcript.seconds)
+    cost = cost_of_transcript(model, transcript.usage, transcript.seconds)
     return {
         "text": transcript.text[:_TRANSCRIPT_CHARACTERS],
         "usage": transcript.usage.model_dump(by_alias=True) if transcript.usage else None,

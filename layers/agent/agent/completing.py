@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,8 +12,9 @@ from agent.budget import check_budget
 from agent.model import OpenAIModel
 from agent.model_speech import Recording
 from agent.model_values import Finished, ModelImage, ModelMessage, ModelRequest, TextDelta
-from agent.prices import PRICE_VERSION, cost_of
+from agent.prices import PRICE_VERSION, cost_of, cost_of_transcript
 from core.configuration import DEFAULT_TRANSCRIPTION_MODEL
+from core.errors import PermanentError
 from core.models import ApiKind, Role, Usage
 from core.store import Store
 
@@ -29,8 +30,13 @@ class Completer:
     client: OpenAIModel
     model: str
     api_kind: ApiKind
-    transcription_model: str = DEFAULT_TRANSCRIPTION_MODEL
+    transcription_model: str | None = DEFAULT_TRANSCRIPTION_MODEL
     price_version: str = PRICE_VERSION
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether recordings are written down at all."""
+        return self.transcription_model is not None
 
     def complete(
         self,
@@ -75,15 +81,32 @@ class Completer:
                     finish_reason, usage = event.finish_reason, event.usage
         return "".join(pieces), finish_reason, usage
 
-    def transcribe(self, *, data: bytes, media_type: str) -> str:
-        """What is said in a recording. Raises as the model does."""
-        recording = Recording(model=self.transcription_model, data=data, media_type=media_type)
-        return self.client.transcribe(recording, seconds=_TRANSCRIPTION_SECONDS).text
+    def transcribe(self, *, data: bytes, media_type: str) -> tuple[str, Usage | None, Decimal | None]:
+        """What is said in a recording, the tokens that it took, and US dollars; None where they are not known.
+
+        Raises as the model does.
+        """
+        model = self.transcription_model
+        if model is None:
+            raise PermanentError("no-provider", "the company's settings name no model that transcribes")
+        recording = Recording(model=model, data=data, media_type=media_type)
+        transcript = self.client.transcribe(recording, seconds=_TRANSCRIPTION_SECONDS)
+        cost = cost_of_transcript(model, transcript.usage, transcript.seconds)
+        return transcript.text, transcript.usage, cost
 
     def cost_of(self, usage: Usage) -> Decimal | None:
         """US dollars; None where the model's price is not known."""
         found = cost_of(self.model, usage)
         return found[0] if found else None
+
+
+def complete_for(store: Store, default: Completer, company_id: str) -> Completer:
+    """Who answers for a company: the models of its own configuration, else `default`."""
+    settings = store.directory.current_settings(company_id)
+    if settings is None:
+        return default
+    listening = settings.transcription_model or None
+    return replace(default, model=settings.model, api_kind=settings.api_kind, transcription_model=listening)
 
 
 def check_company_budget(store: Store, clock: Callable[[], datetime], company_id: str, user_id: str) -> None:

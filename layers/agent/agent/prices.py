@@ -85,6 +85,13 @@ _SECOND_PRICES = {
 }
 
 
+def cost_of_transcript(model: str, usage: Usage | None, seconds: float | None) -> Decimal | None:
+    """US dollars for a recording, by its tokens or by its length; None where neither is known, or no price."""
+    if usage and (price := cost_of(model, usage)):
+        return price[0]
+    return None if seconds is None else cost_of_seconds(model, seconds)
+
+
 def cost_of_seconds(model: str, seconds: float) -> Decimal | None:
     """US dollars for a recording that is billed by its length; None where the model's price is not known."""
     price = _SECOND_PRICES.get(model)

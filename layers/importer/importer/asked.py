@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 
+from core.errors import PermanentError
 from core.models import Usage
 from importer.asking import estimate_tokens
 from importer.model import Completion, Prompt
@@ -31,7 +32,11 @@ class Completer(Protocol):
     ) -> tuple[str, str, Usage | None]:
         """The text of the answer, why it ended, what it took; raises as a model does."""
 
-    def transcribe(self, *, data: bytes, media_type: str) -> str: ...  # noqa: D102 - what is said
+    @property
+    def is_listening(self) -> bool: ...  # noqa: D102 - whether `transcribe` may be asked
+    def transcribe(self, *, data: bytes, media_type: str) -> tuple[str, Usage | None, Decimal | None]:
+        """What is said, the tokens that it took, and US dollars; raises as a model does."""
+
     def cost_of(self, usage: Usage) -> Decimal | None: ...  # noqa: D102 - US dollars
 
 
@@ -75,13 +80,19 @@ class AskedModel:
         )
         if usage:
             with self.lock:
-                self._count(usage)
+                self._count(usage, self.cost_of(usage))
         return Completion(text=text, finish_reason=finish_reason, usage=usage)
 
     def transcribe(self, recording: Recording) -> str:
         """See `importer.model.Transcriber`."""
+        with self.lock:
+            if self.max_cost is not None and self.spent + (self.cost or 0) >= self.max_cost:
+                raise _too_expensive()
         self.may_ask()
-        return self.completer.transcribe(data=recording.load(), media_type=recording.media_type)
+        text, usage, cost = self.completer.transcribe(data=recording.load(), media_type=recording.media_type)
+        with self.lock:
+            self._count(usage or Usage(), cost)
+        return text
 
     def cost_of(self, usage: Usage) -> Decimal | None:
         """US dollars; None where the price is not known."""
@@ -94,9 +105,12 @@ class AskedModel:
         output = min(prompt.max_output_tokens, tokens)
         coming = self.cost_of(Usage(input_tokens=tokens, output_tokens=output, total_tokens=tokens + output))
         if coming is not None and self.spent + (self.cost or 0) + coming > self.max_cost:
-            raise refuse(ProblemCode.COST_CAP, "the import would cost more than it may: raise its maximum cost")
+            raise _too_expensive()
 
-    def _count(self, usage: Usage) -> None:
+    def _count(self, usage: Usage, cost: Decimal | None) -> None:
         self.usage = Usage(**{name: getattr(self.usage, name) + getattr(usage, name) for name in Usage.model_fields})
-        cost = self.cost_of(usage)
         self.cost = None if cost is None or self.cost is None else self.cost + cost
+
+
+def _too_expensive() -> PermanentError:
+    return refuse(ProblemCode.COST_CAP, "the import would cost more than it may: raise its maximum cost")

@@ -60,7 +60,7 @@ def extract_documents(running: Running, opened: OpenDocuments, template: Templat
 
 def _write_pages(running: Running, opened: OpenDocuments) -> Ending:
     import_, bucket = running.import_, running.collaborators.bucket
-    senses, notices = Senses(model=running.model, transcriber=running.model), list[str]()
+    senses, notices = Senses(model=running.model, transcriber=running.listener), list[str]()
     writer = load_writer(import_.output_format)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "output"
@@ -141,7 +141,7 @@ class _Extraction:
                 )
             if self._caps.max_cost is not None and not self._stored:
                 check_caps(estimate(member.document.read(), self._template, self._running.model), self._caps)
-            senses = Senses(model=self._running.model, transcriber=self._running.model)
+            senses = Senses(model=self._running.model, transcriber=self._running.listener)
             results = self._ask(place, read_pages(member.document, senses))
             self._notices += senses.notices
             merged.append(merge(results, self._template))

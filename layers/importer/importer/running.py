@@ -39,6 +39,7 @@ class Collaborators:
     """Who the imports of a process work with.
 
     Attributes:
+        completer_of: Who answers for a company.
         go_on: Queues an import again.
         may_ask: Raises where the limits of a company, or of a person in it, leave no room for the model.
         pulse_seconds: How often a running import says how far it is.
@@ -46,7 +47,7 @@ class Collaborators:
 
     store: Store
     bucket: Bucket
-    completer: Completer
+    completer_of: Callable[[str], Completer]
     http: OutsideHttp
     read_secret: Callable[[str], str]
     go_on: Enqueue
@@ -86,7 +87,7 @@ class Running:
         self.progress = import_.progress
         self.has_advanced = False
         self.model = AskedModel(
-            completer=collaborators.completer,
+            completer=collaborators.completer_of(import_.user_company_id),
             may_ask=lambda: collaborators.may_ask(import_.user_company_id, import_.user_id),
             max_cost=import_.options.max_cost,
             spent=import_.cost or Decimal(0),
@@ -95,6 +96,11 @@ class Running:
         self._counted_cost: Decimal | None = Decimal(0)
         self._is_lost = False
         self._is_canceled = import_.is_cancel_requested
+
+    @property
+    def listener(self) -> AskedModel | None:
+        """Who writes recordings down; None where the company's settings name nobody."""
+        return self.model if self.model.completer.is_listening else None
 
     @property
     def part_bytes(self) -> int:
@@ -165,14 +171,12 @@ class Running:
     def take_costs(self) -> dict[str, object]:
         """The import's totals with what the model took since they were stored."""
         usage, cost = self.model.usage, self.model.cost
-        if usage == self._counted:
+        if (usage, cost) == (self._counted, self._counted_cost):
             return {}
         before = self._counted
         self._counted, counted_cost, self._counted_cost = usage, self._counted_cost, cost
         standing = self.import_
-        is_known = (
-            cost is not None and counted_cost is not None and (standing.cost is not None or not standing.total_tokens)
-        )
+        is_known = standing.cost is not None or standing.price_version is None  # nothing was counted yet
         return {
             "total_input_tokens": (standing.total_input_tokens or 0) + usage.input_tokens - before.input_tokens,
             "total_output_tokens": (standing.total_output_tokens or 0) + usage.output_tokens - before.output_tokens,
@@ -180,7 +184,7 @@ class Running:
             "cost": (standing.cost or 0) + cost - counted_cost
             if is_known and cost is not None and counted_cost is not None
             else None,
-            "price_version": self.collaborators.completer.price_version,
+            "price_version": self.model.completer.price_version,
         }
 
 

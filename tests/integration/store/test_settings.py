@@ -44,6 +44,7 @@ FULL = Settings(
     fallback_model="gpt-5-nano",
     api_kind=ApiKind.CHAT,
     temperature=0.2,
+    transcription_model="whisper-1",
     prompt="You help — with ümlauts.",
     tools=TOOLS,
     output_configuration={"type": "object", "properties": {"answer": {"type": "string"}}},
@@ -68,7 +69,7 @@ def test_settings_come_back_whole(directory: Directory) -> None:
     plain = version(2, tools=(), output_configuration=None, temperature=None, fallback_model=None, limits=Limits())
     directory.put_settings(plain)
     assert directory.current_settings(COMPANY) == plain
-    cold = version(3, temperature=0.0, output_configuration={}, prompt="")
+    cold = version(3, temperature=0.0, output_configuration={}, prompt="", transcription_model=None)
     directory.put_settings(cold)
     assert directory.current_settings(COMPANY) == cold
 
@@ -82,7 +83,7 @@ def test_what_has_parts_is_one_json_text_and_a_long_one_is_in_s3(
     assert (item["GSI1PK"]["S"], item["GSI1SK"]["S"]) == (f"C#{COMPANY}#S", "default")
     assert set(item) == {
         *("PK", "SK", "GSI1PK", "GSI1SK", "id", "companyId", "version", "name", "model", "fallbackModel", "apiKind"),
-        *("temperature", "prompt", "outputConfiguration", "limits", "createdAt", "overflow"),
+        *("temperature", "transcriptionModel", "prompt", "outputConfiguration", "limits", "createdAt", "overflow"),
     }
     assert json.loads(item["limits"]["S"])["maxTurnCost"] == "0.05"
     [(name, pointer)] = item["overflow"]["M"].items()
@@ -134,7 +135,14 @@ def test_a_rollback_is_a_new_version_with_the_old_content(directory: Directory) 
 def test_an_input_with_large_documents_comes_back_whole(
     store: Store, dynamodb: "DynamoDBClient", table_name: str, bucket_name: str
 ) -> None:
-    rich = INPUT.model_copy(update={"prompts": ("First. " * 3000, "Second."), "tools": TOOLS, "limits": FULL.limits})
+    rich = INPUT.model_copy(
+        update={
+            "prompts": ("First. " * 3000, "Second."),
+            "tools": TOOLS,
+            "limits": FULL.limits,
+            "transcription_model": "whisper-1",
+        }
+    )
     sha256 = store.save_input(COMPANY, rich)
     assert Store(table_name, bucket_name=bucket_name).get_input(COMPANY, sha256) == rich
     [item] = dynamodb.scan(TableName=table_name, ConsistentRead=True)["Items"]

@@ -18,14 +18,16 @@ def pack_settings(settings: Settings, overflow: Overflow) -> SettingsItem:
     place = ("C", settings.company_id, "S", settings.id, key[1].replace("#", ""))
     texts: dict[str, str | None] = {"prompt": settings.prompt, **_write(settings, _SETTINGS_PARTS)}
     listed = {"gsi1pk": keys.settings_list_partition(settings.company_id), "gsi1sk": settings.id}
+    listening = {"transcription_model": settings.transcription_model or ""}  # nothing stored means the default
     return SettingsItem.from_value(
-        settings, key, **overflow.pack(place, texts), **(listed if settings.version == 1 else {})
+        settings, key, **overflow.pack(place, texts), **listening, **(listed if settings.version == 1 else {})
     )
 
 
 def unpack_settings(item: SettingsItem, overflow: Overflow) -> Settings:
     """The version of settings in an item."""
-    return Settings.model_validate(_read(item, _SETTINGS_PARTS, overflow))
+    read = _read(item, _SETTINGS_PARTS, overflow)
+    return Settings.model_validate(read | ({"transcriptionModel": None} if item.transcription_model == "" else {}))
 
 
 def pack_input(company_id: str, sha256: str, input_: Input, overflow: Overflow) -> InputItem:

@@ -171,7 +171,7 @@ class Imports:
         if standing is None:
             raise ClaimLostError
         released = standing.model_copy(update={**given, "updated_at": now})
-        if released.is_over and released.total_tokens:
+        if released.is_over and (released.total_tokens or released.cost):
             writes += count_import(released, now)
         try:
             self._table.transact(writes)

@@ -183,6 +183,7 @@ class SettingsItem(Item):
     fallback_model = _text("fallbackModel")
     api_kind = _text("apiKind")
     temperature = _number("temperature")
+    transcription_model = _text("transcriptionModel")  # empty: recordings are not listened to
     prompt = _text("prompt")
     tools = _text("tools")
     output_configuration = _text("outputConfiguration")
@@ -207,6 +208,7 @@ class InputItem(Item):
     fallback_model = _text("fallbackModel")
     api_kind = _text("apiKind")
     temperature = _number("temperature")
+    transcription_model = _text("transcriptionModel")
     limits = _text("limits")
     overflow = _document("overflow")
 
