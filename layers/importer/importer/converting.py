@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from core.errors import PermanentError
 from core.imports import ImportStatus, ImportStep
 from importer.engine import Outcome, check_etag, convert, outcome, stream_of
 from importer.opening import OpenTable, plain_mapping, plain_template
@@ -40,11 +41,29 @@ def convert_table(running: Running, source: Source, opened: OpenTable, template:
     elif running.import_.options.is_dry_run:
         return Ending(ImportStatus.COMPLETED, {"step": ImportStep.DONE})
     store = PartStore(running)
-    is_spooled = _convert(running, source, opened, wanted, mapping, store)
+    try:
+        is_spooled = _convert(running, source, opened, wanted, mapping, store)
+    except PermanentError as exc:
+        if exc.code != ProblemCode.TOO_MANY_ERRORS:
+            raise
+        return _stop(running, exc, store)
     ending = write_output(running, wanted, store, is_spooled=is_spooled)
     if template is not None and ending.status is not ImportStatus.FAILED:
         remember(running, opened.table.columns, template, mapping)
     return ending
+
+
+def _stop(running: Running, problem: PermanentError, store: PartStore) -> Ending:
+    """The end of an import with more rejects than its template allows: those that made it end are to be looked at."""
+    failed = {
+        "error_code": problem.code,
+        "error_message": problem.message,
+        "rows_read": running.progress.rows_ok + running.progress.rows_rejected,
+        "rows_rejected": running.progress.rows_rejected,
+        "rejects_file_url": store.join_rejects(),
+    }
+    store.drop_pending()
+    return Ending(ImportStatus.FAILED, failed)
 
 
 def _convert(

@@ -111,7 +111,8 @@ def convert(
         report: Told after each chunk how far it is.
 
     Raises:
-        PermanentError: More rows were rejected than the template allows, or the file turned out to be unusable.
+        PermanentError: More rows were rejected than the template allows, after a part with the rejects so far;
+            or the file turned out to be unusable.
     """
     if start.is_done:
         return
@@ -125,9 +126,10 @@ def convert(
         pending.add(writer.encode(made.records, fields, ok))
         pending.add_rejects(made.rejects)
         ok, rejected, done, position = ok + len(made.records), rejected + made.rejected, chunk.bytes_done, chunk.end
-        if template.max_errors is not None and rejected > template.max_errors:
-            raise refuse(ProblemCode.TOO_MANY_ERRORS, f"more than {template.max_errors} rows do not fit")
         report(Progress(bytes_done=done, rows_ok=ok, rows_rejected=rejected))
+        if template.max_errors is not None and rejected > template.max_errors:
+            yield Part(number=number + 1, output=b"", rejects=pending.take(with_output=False)[1], checkpoint=None)
+            raise refuse(ProblemCode.TOO_MANY_ERRORS, f"more than {template.max_errors} rows do not fit")
         if pending.size >= part_bytes or pending.rejects_size >= part_bytes:
             number += 1
             is_whole = pending.size >= part_bytes

@@ -118,6 +118,10 @@ class PartStore:
         join(self._bucket, [_piece_key(import_, number) for number in pieces], rejects_key(import_))
         return self._bucket.url(rejects_key(import_))
 
+    def drop_pending(self) -> None:
+        """Remove the pieces of rejects that no checkpoint tells of: who goes on from the last one makes them again."""
+        self._bucket.delete([_piece_key(self._running.import_, number) for number in self._pending])
+
     def drop_pieces(self) -> None:
         """Remove what was only needed on the way."""
         self._bucket.delete([_piece_key(self._running.import_, number) for number in (*self._pieces, *self._pending)])

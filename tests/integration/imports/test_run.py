@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.imports import Import, ImportStatus
-from tests.integration.imports.stack import COMPANY, TRIES, Imports, s3_event
+from tests.integration.imports.stack import COMPANY, CONTACTS, TRIES, Imports, s3_event
 
 _FILE = "Name;E-Mail;Age\nAda;ada@example.com;36\nBob;bob@example.com;41\n"
 _BAD = "Name;E-Mail\nAda;ada@example.com\n;bob@example.com\nEve;y\n;eve@example.com\n"
@@ -80,6 +80,18 @@ def test_a_file_of_which_most_does_not_fit_fails_and_shows_why(imports: Imports)
     assert (done.processing_status, done.error_code) == (ImportStatus.FAILED, "too-many-errors")
     assert done.output_file_url is None
     assert len(imports.read(done.rejects_file_url).splitlines()) == 3
+
+
+def test_a_file_with_more_errors_than_the_template_allows_fails_and_shows_them(imports: Imports) -> None:
+    imports.add_template({**CONTACTS, "max_errors": 2})
+
+    done = imports.run(_FILE + ";bob@example.com;1\nEve;y;2\n;eve@example.com;3\n", metadata={"template": "contacts"})
+
+    assert (done.processing_status, done.error_code) == (ImportStatus.FAILED, "too-many-errors")
+    assert done.output_file_url is None
+    assert (done.rows_read, done.rows_rejected) == (5, 3)
+    assert [json.loads(line)["row"] for line in imports.read(done.rejects_file_url).splitlines()] == [3, 4, 5]
+    assert imports.keys("rejects/") == [f"rejects/{COMPANY}/{done.id}/rejects.jsonl"]
 
 
 def test_a_file_that_cannot_be_used_fails_and_takes_nothing_else_down(imports: Imports) -> None:
