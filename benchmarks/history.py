@@ -18,6 +18,7 @@ import pytest
 
 from core.configuration import Limits, Settings
 from core.models import ApiKind
+from core.telemetry import logger
 from local.standin_model.tokens import count_tokens
 from tests.integration.cloud import BUCKET_NAME, REGION, TABLE_NAME, running_cloud
 from tests.integration.meter import Meter
@@ -61,6 +62,7 @@ def main() -> None:
     print(
         "messages  input  cached  whole conversation  requests  write units  read units  other calls  all input tokens"
     )
+    logger.setLevel("CRITICAL")  # the rows are what is looked at
     with _stack() as stack:
         _configure(stack, options.tokens)
         said = io.StringIO()
