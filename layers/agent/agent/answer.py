@@ -29,6 +29,7 @@ from agent.records import ClaimRecords
 from agent.resuming import resume
 from agent.revisions import QuestionDeletedError, sort_out, tell_done, withdraw
 from agent.snapshots import Snapshot
+from agent.spending import Totals
 from agent.stopping import QuestionChangedError, TurnStoppedError, Watch, find_stop, look_for
 from agent.task_run import TaskRun
 from agent.tools.sub_agent import SubAgents
@@ -111,7 +112,7 @@ class _Turn:
         self._model = SeeingModel(collaborators.model, self._store.files)
         self._spoken_so_far: list[str] = []
         self._task: Task | None = None
-        self._before: entries.Totals | None = None
+        self._before: Totals | None = None
         self._ulid = keys.question_ulid(message.address, message.external_message_id, message.sent_at)
         self._variables = {"{company}": company.name if company else company_id, "{person}": user.name}
         self._fill = partial(fill_prompts, variables=self._variables)
@@ -362,7 +363,7 @@ class _Turn:
             clock=self._use.clock,
             monotonic=self._use.monotonic,
             said=self._spoken_so_far,
-            before=self._before or entries.Totals.of(*spent_on(question)),
+            before=self._before or Totals.of(*spent_on(question)),
             approval=agents.approval,
             silent_steps=silent,
         )

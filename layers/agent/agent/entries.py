@@ -35,20 +35,6 @@ _ABOUT_QUOTE = "(The person asks about this message without adding anything: say
 _NO_TEXT = "(The person mentioned you without writing anything.)"
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Tokens and US dollars of a task's model calls so far; `is_priced` is False where one has no known price."""
-
-    usage: Usage | None = None
-    cost: Decimal = Decimal(0)
-    is_priced: bool = True
-
-    @classmethod
-    def of(cls, usage: Usage | None, cost: Decimal | None) -> "Totals":
-        """Of what was spent before the first model call; the price may not be known."""
-        return cls(usage, cost or Decimal(0), usage is None or cost is not None)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """What the model gave, and how long it took (milliseconds).

@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
-from agent.entries import Answered, Totals
+from agent.entries import Answered
 from agent.model_values import ModelMessage, ModelRequest
 from agent.output import MAX_REPAIRS, Misfit, Parsed, parse_output, repair_request
 from agent.parking import PersonAskedError
-from agent.steps import Ended, Model, Records, Rest, Spend, Steps
+from agent.spending import Spending, Totals
+from agent.steps import Ended, Model, Steps
 from agent.stopping import Watch
 from agent.tools import Tool, ToolContext
+from agent.using import Records, Rest, Spend, Using
 from core.configuration import Input
 from core.errors import PermanentError, RetryableError
 from core.models import Approval, Role, ToolUsage, Usage
@@ -91,15 +93,15 @@ class TaskRun:
 
     def spent(self) -> tuple[Usage | None, Decimal | None]:
         """The tokens of the model calls that ended, and their cost where all have a price."""
-        return (self.steps.usage, self.steps.known_cost) if self.steps else (None, None)
+        return (self.steps.spending.usage, self.steps.spending.known_cost) if self.steps else (None, None)
 
     def used(self) -> Sequence[ToolUsage]:
         """The uses of tools that the answer rests on, in their order."""
-        return self.steps.used if self.steps else ()
+        return self.steps.using.used if self.steps else ()
 
     def totals(self) -> Totals:
         """The same, for a run that goes on with them."""
-        return Totals(self.steps.usage, self.steps.cost, self.steps.is_priced) if self.steps else self.before
+        return self.steps.spending.totals if self.steps else self.before
 
     def _answer(self, steps: Steps, recorded: Sequence[ToolUsage]) -> Answered:
         ended = steps.run(recorded)
@@ -136,8 +138,8 @@ class TaskRun:
             text=text,
             raw=text,
             finish_reason=ASKED,
-            usage=steps.usage,
-            cost=steps.known_cost,
+            usage=steps.spending.usage,
+            cost=steps.spending.known_cost,
             model=steps.request.model,
             request_id=None,
             time_to_first_token_ms=took,
@@ -157,29 +159,36 @@ class TaskRun:
             output_schema=input_.output_configuration,
         )
         is_shaped = input_.output_configuration is not None
+        spending = Spending.after(self.before, input_.limits)
         return Steps(
             model=self.model,
             request=request,
+            using=self._make_using(remaining, spending),
+            spending=spending,
+            remaining=remaining,
+            show=(lambda _text: None) if is_shaped else self.show,
+            watch=self.watch,
+            first_step=self.first_step,
+            monotonic=self.monotonic,
+            fallback_model=input_.fallback_model,
+            silent_steps=self.silent_steps,
+            said=[] if is_shaped else self.said,
+        )
+
+    def _make_using(self, remaining: Callable[[], float], spending: Spending) -> Using:
+        return Using(
             tools=self.tools,
-            limits=input_.limits,
             task_id=self.task_id,
             question_id=self.question_id,
             records=self.records,
             make_context=partial(self._make_context, remaining),
             remaining=remaining,
-            show=(lambda _text: None) if is_shaped else self.show,
-            watch=self.watch,
-            first_step=self.first_step,
+            spending=spending,
             clock=self.clock,
+            watch=self.watch,
             monotonic=self.monotonic,
-            fallback_model=input_.fallback_model,
             under=self.under,
             approval=self.approval,
-            silent_steps=self.silent_steps,
-            said=[] if is_shaped else self.said,
-            usage=self.before.usage,
-            cost=self.before.cost,
-            is_priced=self.before.is_priced,
         )
 
     def _repair(self, steps: Steps, ended: Ended, misfit: Misfit) -> Ended:
@@ -192,11 +201,8 @@ class TaskRun:
         again = replace(
             steps,
             request=replace(steps.request, messages=told),
-            tools={},
+            using=replace(steps.using, tools={}),
             said=[],
-            usage=steps.usage,
-            cost=steps.cost,
-            is_priced=steps.is_priced,
         )
         self.steps = again
         repaired = again.run()

@@ -372,7 +372,7 @@ def test_a_write_without_a_word_is_told_as_unknown_not_as_undone(
         return to_service(self, *args, **kwargs)
 
     monkeypatch.setattr(OutsideHttp, "request", request)
-    monkeypatch.setattr("agent.steps._GRACE_SECONDS", -19.0)
+    monkeypatch.setattr("agent.using._GRACE_SECONDS", -19.0)
     stack.model.script(Behaviour(tool_calls=[_WRITE]), Behaviour(text="I am not sure."))
     ts = stack.ask("order")
     stack.settle()
