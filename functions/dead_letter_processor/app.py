@@ -12,11 +12,16 @@ from core.http import Http
 from core.kept import Kept
 from core.platforms import connect
 from core.queues import PartialItemFailureResponse, Queue, consume
+from core.revocations import report_revoked
 from core.settings import DeadLetterSettings, Secrets, create_sqs_client
 from core.store import Store
 from core.telemetry import logger
 
 settings = DeadLetterSettings.from_env()
+sqs = create_sqs_client()
+clock = partial(datetime.now, UTC)
+revoked = partial(report_revoked, queue=Queue(sqs, settings.signals_queue_url), clock=clock)
+options = settings.platform_options
 
 # Built once per cold start; every collaborator of the use case is named here and nowhere else.
 give_up_messages = partial(
@@ -26,13 +31,11 @@ give_up_messages = partial(
         give_up,
         store=Store(settings.table_name, bucket_name=settings.bucket_name),
         connect=partial(
-            connect, read_secret=Secrets().read, options=settings.platform_options, http=Http(), kept=Kept()
+            connect, read_secret=Secrets().read, options=options, http=Http(), kept=Kept(), revoked=revoked
         ),
-        clock=partial(datetime.now, UTC),
+        clock=clock,
     ),
-    queue=Queue(
-        create_sqs_client(), settings.dead_letter_queue_url, settings.max_receive_count, settings.received_before
-    ),
+    queue=Queue(sqs, settings.dead_letter_queue_url, settings.max_receive_count, settings.received_before),
 )
 
 

@@ -11,6 +11,7 @@ from core.http import Http
 from core.kept import Kept
 from core.platforms import connect
 from core.queues import PartialItemFailureResponse, Queue, consume, publish
+from core.revocations import report_revoked
 from core.settings import Secrets, SignalSettings, create_sqs_client, read_trace_header
 from core.signals import handle_signal
 from core.store import Store
@@ -19,6 +20,10 @@ from core.telemetry import logger
 settings = SignalSettings.from_env()
 sqs = create_sqs_client()
 secrets = Secrets()
+clock = partial(datetime.now, UTC)
+queue = Queue(sqs, settings.signals_queue_url, settings.max_receive_count)
+revoked = partial(report_revoked, queue=queue, clock=clock)
+options = settings.platform_options
 
 # Built once per cold start; every collaborator of the use case is named here and nowhere else.
 handle_signals = partial(
@@ -27,12 +32,12 @@ handle_signals = partial(
     handle=partial(
         handle_signal,
         store=Store(settings.table_name, bucket_name=settings.bucket_name),
-        connect=partial(connect, read_secret=secrets.read, options=settings.platform_options, http=Http(), kept=Kept()),
+        connect=partial(connect, read_secret=secrets.read, options=options, http=Http(), kept=Kept(), revoked=revoked),
         resume=partial(publish, queue=Queue(sqs, settings.messages_queue_url), trace_header=read_trace_header),
-        clock=partial(datetime.now, UTC),
+        clock=clock,
         forget_secret=secrets.delete,
     ),
-    queue=Queue(sqs, settings.signals_queue_url, settings.max_receive_count),
+    queue=queue,
 )
 
 

@@ -53,7 +53,9 @@ class Connector:
         self._check(conversation, fields)
         posted = self._find(conversation, activity_id)
         age = self._state.clock() - posted.started_at
-        if posted.is_streaming and age <= self._stream_seconds and posted.id not in self.cancelled:
+        if posted.id in self.cancelled:
+            raise ConnectorError(403, "ContentStreamNotAllowed", "Content stream was canceled by user.")
+        if posted.is_streaming and age <= self._stream_seconds:
             raise ConnectorError(400, "BadRequest", "The message is being streamed")
         posted.fields, posted.is_streaming = dict(fields), False
         posted.edits += 1
@@ -109,7 +111,7 @@ class Connector:
     def _continue(self, posted: Posted, fields: dict[str, object], sequence: object) -> tuple[int, dict[str, object]]:
         now = self._state.clock()
         if posted.id in self.cancelled:
-            raise ConnectorError(403, "ContentStreamNotAllowed", "Content stream was canceled by user")
+            raise ConnectorError(403, "ContentStreamNotAllowed", "Content stream was canceled by user.")
         if not posted.is_streaming:
             message = "Content stream is not allowed on an already completed streamed message"
             raise ConnectorError(403, "ContentStreamNotAllowed", message)

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from agent.entries import Answered
+from agent.stopping import TurnStoppedError
 from core.errors import PermanentError, ServiceError
 from core.events import MessageReceived
 from core.models import Message, Task
-from core.platforms import Outbound, Reply, reply_to
+from core.platforms import Outbound, Reply, ReplyStoppedError, reply_to
 from core.store import Claim, ClaimLostError, Store, keys
 from core.telemetry import logger, metrics
 from core.texts import say, speak
@@ -81,11 +82,17 @@ class Delivering:
         return self.shown
 
     def show(self, shown: Reply, text: str) -> None:
-        """A piece of the answer, if the platform takes it now."""
+        """A piece of the answer, if the platform takes it now.
+
+        Raises:
+            TurnStoppedError: The person stopped it there.
+        """
         try:
             shown.append(text)
         except ClaimLostError:
             raise
+        except ReplyStoppedError as exc:
+            raise TurnStoppedError from exc
         except ServiceError as exc:
             # The answer is paid for: it is taken to its end, stored, and delivered when the platform takes it.
             logger.warning("answer not shown yet", extra={**self.about(), "code": exc.code})

@@ -161,6 +161,7 @@ class DeadLetterSettings(ConsumerSettings):
     """What the processor of dead letters is told."""
 
     dead_letter_queue_url: Name
+    signals_queue_url: Name
     received_before: int = Field(default=3, ge=0, le=1000)
 
 

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from core.models import Feedback, Installation
 from local.fake_slack import happenings, payloads
 from local.fake_slack.demo import DEMO
+from local.fake_slack.state import Channel
 from tests.integration.turns.stack import COMPANY, SIGNING_SECRET, Context, Stack, _as_record
 
 _SECRET = f"parley/test/slack/{DEMO.team_id}"
@@ -146,6 +147,18 @@ def test_shortcut_asks_the_model_about_the_message_in_its_thread(stack: Stack) -
     assert "> The delivery to Lyon is late." in stack.messages(ts)[1].text
 
 
+def test_shortcut_where_the_assistant_is_no_member_is_answered_to_its_asker_alone(stack: Stack) -> None:
+    stack.slack.add_channel(Channel(DEMO.channel_id, frozenset({DEMO.team_id}), "general", is_member=False))
+    payload = happenings.asked_about("The delivery to Lyon is late.", ts=payloads.new_ts())
+    payload["response_url"] = f"{stack.slack.url}/commands/1"
+    _call(stack, happenings.form_of(payload), "/slack/interactions")
+    assert stack.settle() == []
+    (said,) = stack.slack.state.responses
+    assert (said["response_type"], said["replace_original"]) == ("ephemeral", False)
+    assert "Lyon" in str(said["text"])
+    assert stack.slack.messages(DEMO.channel_id) == []
+
+
 def test_private_command_is_answered_to_its_asker_alone(stack: Stack) -> None:
     body = happenings.command_form("private hello") | {"response_url": f"{stack.slack.url}/commands/1"}
     _call(stack, "&".join(f"{name}={value}" for name, value in body.items()).encode(), "/slack/commands")
@@ -197,8 +210,50 @@ def test_refused_token_ends_the_installation_too(stack: Stack, error: str) -> No
     assert not _is_installed(stack)
 
 
-def test_installation_made_anew_outlives_what_is_said_of_the_one_before(stack: Stack) -> None:
+def test_removal_counts_however_young_the_installation_is(stack: Stack) -> None:
     _own_secret(stack, days_old=0)
     stack.post(happenings.uninstalled())
     _handle_signals(stack)
+    assert not _is_installed(stack)
+
+
+@pytest.mark.parametrize("has_own_time", [True, False])
+def test_installation_made_anew_outlives_a_removal_that_is_told_late(stack: Stack, *, has_own_time: bool) -> None:
+    envelope = happenings.uninstalled()
+    happened_at = time.time() - 3600
+    envelope["event_time"] = int(happened_at)
+    if has_own_time:
+        envelope["event"]["event_ts"] = f"{happened_at:.6f}"
+    else:
+        del envelope["event"]["event_ts"]
+    _own_secret(stack, days_old=0)
+    stack.post(envelope)
+    _handle_signals(stack)
     assert _is_installed(stack)
+
+
+def test_installation_made_anew_outlives_the_refusal_of_the_token_before(stack: Stack) -> None:
+    _own_secret(stack, days_old=0)
+    stack.slack.refuse_token(DEMO.bot_token, "token_revoked")
+    stack.ask("hello?")
+    stack.settle()
+    _handle_signals(stack)
+    assert _is_installed(stack)
+
+
+def test_refused_token_ends_the_installation_where_a_failure_is_told(stack: Stack) -> None:
+    _own_secret(stack, days_old=1)
+    stack.ask("hello?")
+    stack.slack.refuse_token(DEMO.bot_token, "token_revoked")
+    assert stack.bury(stack.receive()) == []
+    _handle_signals(stack)
+    assert not _is_installed(stack)
+
+
+def test_refused_token_ends_the_installation_where_a_signal_is_handled(stack: Stack) -> None:
+    _own_secret(stack, days_old=1)
+    stack.slack.refuse_token(DEMO.bot_token, "token_revoked")
+    stack.post(happenings.home_opened())
+    for _ in range(2):
+        _handle_signals(stack)
+    assert not _is_installed(stack)

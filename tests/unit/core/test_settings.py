@@ -94,6 +94,7 @@ def test_an_empty_variable_counts_as_missing_and_leaves_its_default() -> None:
 
 def test_the_environment_itself_is_read_where_nothing_else_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEAD_LETTER_QUEUE_URL", "https://queue")
+    monkeypatch.setenv("SIGNALS_QUEUE_URL", "https://signals")
     monkeypatch.setenv("TABLE_NAME", "parley")
     monkeypatch.setenv("BUCKET_NAME", "parley-data")
 

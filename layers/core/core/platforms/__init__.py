@@ -1,8 +1,7 @@
 """Platforms: the contract that every platform fulfils, and how an adapter is found by its folder's name.
 
-Adding one is adding a folder `<name>/` with `inbound.py` (`build(...) -> Inbound`) and `adapter.py`
-(`connect(...) -> Outbound`). The folder is the registration; where the platform's API is, is a setting. The contract is
-small and total: every platform has every method.
+Adding one is adding a folder `<name>/` with `inbound.py` (`build(...) -> Inbound`) and `adapter.py` (`connect(...) ->
+Outbound`): the folder is the registration. The contract is small and total: every platform has every method.
 """
 
 import re
@@ -230,13 +229,19 @@ class SharedFile:
     fallback: str
 
 
+class ReplyStoppedError(PermanentError):
+    """The person ended the answer with a button of the platform's own: what is shown stays as it is."""
+
+
 class Reply(Protocol):
     """An answer that is being delivered. Text is Markdown; the adapter makes its platform's dialect of it."""
 
     def append(self, text: str) -> None:
         """Show more of the answer, as often as the platform allows; a failure to show is not an error yet.
 
-        A RetryableError is raised only where nothing at all can be shown and nothing was posted.
+        Raises:
+            RetryableError: Nothing at all can be shown and nothing was posted.
+            ReplyStoppedError: The person ended the answer there; `finish` then changes nothing.
         """
 
     def finish(self, text: str) -> tuple[str, ...]:

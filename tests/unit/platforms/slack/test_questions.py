@@ -216,6 +216,30 @@ def test_command_in_a_channel_without_the_assistant_is_answered_privately(stage:
         stage.outbound.place(_command())
 
 
+def test_answer_in_a_channel_without_the_assistant_is_for_its_asker_once(stage: Stage) -> None:
+    stage.slack.add_channel(Channel(DEMO.channel_id, frozenset({DEMO.team_id}), "general", is_member=False))
+    target = _target("1767225600.000700", reply_url=f"{stage.slack.url}/commands/T/1/x")
+    reply = stage.outbound.open_reply(target, posted=stage.recorded.append)
+    reply.append("It is")
+    stage.clock.pass_by(2)
+    ids = reply.finish("It is **late**.")
+    assert [each["text"] for each in stage.slack.state.responses] == ["It is *late*."]
+    assert stage.recorded == [ids]
+    assert reply.finish("It is **late**.") == ids
+    again = stage.outbound.open_reply(replace(target, outgoing_ids=ids), posted=stage.recorded.append)
+    assert again.finish("It is **late**.") == ids
+    assert len(stage.slack.state.responses) == 1
+    assert stage.answers("1767225600.000700") == []
+
+
+def test_what_is_refused_for_another_reason_is_not_said_privately(stage: Stage) -> None:
+    target = _target(stage.ask(), reply_url=f"{stage.slack.url}/commands/T/1/x")
+    stage.slack.refuse_token(DEMO.bot_token, "token_revoked")
+    with pytest.raises(PermanentError):
+        stage.outbound.open_reply(target, posted=stage.recorded.append).finish("Late.")
+    assert stage.slack.state.responses == []
+
+
 def test_command_waits_while_slack_is_down(stage: Stage) -> None:
     stage.slack.fail_next("chat.postMessage", http_status=503, times=3)
     with pytest.raises(RetryableError):

@@ -3,6 +3,7 @@
 import pytest
 
 from core.errors import PermanentError, RetryableError
+from core.platforms import ReplyStoppedError
 from core.platforms.teams.format import to_teams
 from local.fake_slack.faults import FailureMode
 from local.fake_teams import DEMO, FakeTeams, SeenActivity
@@ -107,15 +108,48 @@ def test_a_stream_that_expired_in_silence_is_edited(stage: Stage) -> None:
     assert _only(stage).text == _WHOLE
 
 
-def test_a_stream_that_its_reader_ended_is_edited_and_not_said_again(stage: Stage) -> None:
-    reply = stage.reply()
-    reply.append("The plan ")
+def _stop(stage: Stage) -> None:
+    """The reader presses Teams's own button."""
     stage.teams.connector.cancelled.add(stage.answers()[0].id)
     stage.clock.pass_by(2)
+
+
+def test_a_stream_that_its_reader_stopped_ends_the_answer_and_stays_as_it_is(stage: Stage) -> None:
+    reply = stage.reply()
+    reply.append("The plan ")
+    _stop(stage)
+    with pytest.raises(ReplyStoppedError):
+        stage.speak(reply, _WORDS[1:])
+    calls = len(stage.teams.calls)
+    assert reply.finish(_WHOLE) == stage.recorded[0]
+    assert len(stage.teams.calls) == calls, "nothing is changed behind the reader's back"
+    assert stage.texts() == ["The plan "]
+
+
+def test_a_stream_that_its_reader_stopped_at_the_very_end_stays_as_it_is(stage: Stage) -> None:
+    reply = stage.reply()
+    reply.append("The plan ")
+    _stop(stage)
+    assert reply.finish(_WHOLE) == stage.recorded[0]
+    assert reply.finish(_WHOLE) == stage.recorded[0]
+    assert stage.texts() == ["The plan "]
+
+
+def test_a_stream_that_its_reader_stopped_is_left_alone_by_a_later_delivery(stage: Stage) -> None:
+    stage.reply().append("The plan ")
+    _stop(stage)
+    assert stage.reply(outgoing_ids=stage.recorded[0]).finish(_WHOLE) == stage.recorded[0]
+    assert stage.texts() == ["The plan "]
+
+
+def test_what_else_ends_a_stream_does_not_stop_the_answer(stage: Stage) -> None:
+    reply = stage.reply()
+    reply.append("The plan ")
+    stage.clock.pass_by(2)
+    stage.teams.fail_next("post", 403, code="ContentStreamNotAllowed")
     stage.speak(reply, _WORDS[1:])
     reply.finish(_WHOLE)
-    answer = stage.answers()[0]
-    assert (len(stage.answers()), answer.text) == (1, _WHOLE)
+    assert stage.texts() == [_WHOLE]
 
 
 def test_an_answer_that_turns_out_otherwise_replaces_what_was_streamed(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from core.errors import PermanentError, RetryableError, ServiceError
 from core.events import FileReference, MessageReceived, SignalReceived
@@ -22,7 +23,7 @@ from core.platforms import (
 from core.platforms.slack import blocks, files, placing
 from core.platforms.slack.api import SlackApi, SlackRefusedError
 from core.platforms.slack.format import to_markdown
-from core.platforms.slack.private import PrivateReply
+from core.platforms.slack.private import PrivateReply, RetreatingReply
 from core.platforms.slack.reply import Buttons, SlackReply
 from core.platforms.slack.sessions import Sessions
 
@@ -98,10 +99,16 @@ class Slack:
     def open_reply(self, target: ReplyTarget, *, posted: Posted) -> Reply:
         """Start an answer. `posted` is called with all ids as soon as a message was made, before any more."""
         if target.is_private or placing.is_command(target.in_reply_to):
-            return PrivateReply(self._connection, self._api, target, posted=posted)
+            return self._open_private(target, posted)
         buttons, monotonic = self._buttons(target), self._connection.monotonic
         reply = SlackReply(self._api, target, posted=posted, monotonic=monotonic, buttons=buttons)
-        return _EndingReply(reply, self._sessions)
+        ending = _EndingReply(reply, self._sessions)
+        return (
+            RetreatingReply(ending, target, partial(self._open_private, posted=posted)) if target.reply_url else ending
+        )
+
+    def _open_private(self, target: ReplyTarget, posted: Posted) -> PrivateReply:
+        return PrivateReply(self._connection, self._api, target, posted=posted)
 
     def _buttons(self, target: ReplyTarget) -> Buttons | None:
         if not (target.stop_reference or target.feedback_reference or target.outgoing_ids):
@@ -169,7 +176,7 @@ class Slack:
             posted((*target.outgoing_ids, file_id))
             return (*target.outgoing_ids, file_id)
         if target.is_private:
-            return PrivateReply(self._connection, self._api, target, posted=posted).finish(file.fallback)
+            return self._open_private(target, posted).finish(file.fallback)
         return self._say(target, file.fallback, [], part=f"file:{file.name}"[:200], posted=posted)
 
     def read_text(self, message: MessageReceived) -> str:

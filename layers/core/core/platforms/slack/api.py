@@ -36,6 +36,7 @@ _OUTCOME_UNKNOWN = frozenset({"internal_error", "fatal_error", "service_unavaila
 _TEMPORARY = frozenset({"token_expired", "request_timeout", "team_added_to_org", "org_login_required"})
 
 REVOKED = "installation-revoked"
+CHANNEL_UNAVAILABLE = "channel-unavailable"
 
 type Json = dict[str, object]
 
@@ -144,7 +145,7 @@ def _translate(method: str, word: str) -> RetryableError | PermanentError:
     if word in _REVOKED:
         return PermanentError(REVOKED, f"Slack does not accept the installation's token: {word}")
     if word in _CHANNEL_UNAVAILABLE:
-        return PermanentError("channel-unavailable", f"Slack closes the channel to the assistant: {word}")
+        return PermanentError(CHANNEL_UNAVAILABLE, f"Slack closes the channel to the assistant: {word}")
     if word in _RATE_LIMITED:
         return RetryableError("rate-limited", f"Slack asks to wait with {method}", retry_after=_WAIT_UNKNOWN)
     if word in _OUTCOME_UNKNOWN or word in _TEMPORARY:

@@ -6,7 +6,7 @@ https://docs.slack.dev/apis/events-api.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
@@ -17,6 +17,7 @@ from core.platforms.slack.fields import (
     Json,
     checked,
     installed_in,
+    is_ts,
     object_in,
     optional_id,
     optional_ts,
@@ -46,6 +47,7 @@ class _Happened:
         workspace_id: Of the installation that the event was delivered to.
         organisation: Ids that are all one company's where the whole organisation installed the app; else empty.
         bots: The assistant's own users.
+        at: When it happened, by Slack's clock: an event that is delivered again is as old as it was.
     """
 
     event: Json
@@ -54,6 +56,7 @@ class _Happened:
     bots: tuple[str, ...]
     event_id: str
     correlation_id: str
+    at: datetime
     now: datetime
 
     @property
@@ -71,7 +74,7 @@ class _Happened:
             "external_id": external_id,
             "address": address,
             "bot_user_id": self.bot_user_id,
-            "sent_at": self.now,
+            "sent_at": self.at,
             "received_at": self.now,
             "correlation_id": self.correlation_id,
             **more,
@@ -95,7 +98,18 @@ def read_event(envelope: Json, request_id: str, now: datetime) -> WebhookResult:
     workspace_id, organisation, bots = _read_authorizations(envelope)
     correlation_id = request_id[:128]
     event_id = text_of(envelope, "event_id", 64) or correlation_id or "event"
-    return read(_Happened(event, workspace_id, organisation, bots, event_id, correlation_id, now))
+    at = _read_moment(envelope, event, now)
+    return read(_Happened(event, workspace_id, organisation, bots, event_id, correlation_id, at, now))
+
+
+def _read_moment(envelope: Json, event: Json, now: datetime) -> datetime:
+    """When an event happened: its own time where it has one, the envelope's whole seconds else; never in the future."""
+    ts, seconds = event.get("event_ts"), envelope.get("event_time")
+    if isinstance(ts, str) and is_ts(ts):
+        return min(read_time(ts), now)
+    if isinstance(seconds, int) and 0 < seconds < now.timestamp():
+        return datetime.fromtimestamp(seconds, UTC)
+    return now
 
 
 def _read_authorizations(envelope: Json) -> tuple[str, tuple[str, ...], tuple[str, ...]]:

@@ -95,10 +95,15 @@ def optional_id(source: Mapping[str, object], name: str) -> str:
     return value if isinstance(value, str) and _ID.fullmatch(value) else ""
 
 
+def is_ts(value: str) -> bool:
+    """Whether a text is a message's or an event's timestamp."""
+    return _TS.fullmatch(value) is not None
+
+
 def required_ts(source: Mapping[str, object], name: str) -> str:
     """A message's timestamp."""
     value = source.get(name)
-    if not isinstance(value, str) or not _TS.fullmatch(value):
+    if not isinstance(value, str) or not is_ts(value):
         reject(name)
     return value
 

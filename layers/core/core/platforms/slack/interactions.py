@@ -133,7 +133,10 @@ def _read_submission(payload: Json, common: Json) -> WebhookResult:
 
 
 def _read_shortcut(payload: Json, common: Json) -> WebhookResult:
-    """A question about a message of somebody: it is quoted, and the answer goes into its thread."""
+    """A question about a message of somebody: it is quoted, and the answer goes into its thread.
+
+    The shortcut is there in channels too that the assistant is no member of: `reply_url` reaches its asker from them.
+    """
     message = object_in(payload, "message")
     if payload.get("callback_id") != names.ASK_SHORTCUT:
         return WebhookResult(ignored="shortcut")
@@ -149,7 +152,6 @@ def _read_shortcut(payload: Json, common: Json) -> WebhookResult:
         "address": address,
         "external_message_id": action_ts,
         "quoted_text": quote[:_MAX_QUOTE],
-        "reply_url": "",
         "sent_at": read_time(action_ts),
     }
     return WebhookResult(messages=(checked(lambda: MessageReceived.model_validate(asked), "message"),))

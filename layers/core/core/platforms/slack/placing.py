@@ -9,7 +9,7 @@ from datetime import timedelta
 from core.errors import PermanentError
 from core.events import MessageReceived
 from core.platforms import ReplyTarget
-from core.platforms.slack.api import SlackApi
+from core.platforms.slack.api import CHANNEL_UNAVAILABLE, SlackApi
 from core.platforms.slack.format import to_markdown
 from core.platforms.slack.names import COMMAND_MARK
 from core.platforms.slack.reply import Buttons, SlackReply
@@ -30,7 +30,7 @@ def place(api: SlackApi, message: MessageReceived) -> MessageReceived:
     try:
         root = _post_root(api, message)
     except PermanentError as exc:
-        if exc.code != "channel-unavailable" or not message.reply_url:
+        if exc.code != CHANNEL_UNAVAILABLE or not message.reply_url:
             raise
         return message.model_copy(update={"is_private": True})
     address = message.address.model_copy(update={"thread_id": root})

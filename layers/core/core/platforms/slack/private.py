@@ -1,15 +1,19 @@
 """An answer that only the person who asked sees: it is posted whole, and cannot be streamed, edited or found.
 
+Some are private from the beginning; others are where the assistant may not write what everybody was to see.
+
 https://docs.slack.dev/reference/methods/chat.postEphemeral and
 https://docs.slack.dev/interactivity/handling-user-interaction#message_responses
 """
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from core.errors import PermanentError, RetryableError
-from core.platforms import Connection, Posted, ReplyTarget
-from core.platforms.slack.api import SlackApi
+from core.platforms import Connection, Posted, Reply, ReplyTarget
+from core.platforms.slack.api import CHANNEL_UNAVAILABLE, SlackApi
 from core.platforms.slack.format import to_mrkdwn
 from core.platforms.slack.thread import TEXT
 from core.splitting import split
@@ -72,6 +76,36 @@ class PrivateReply:
         if not isinstance(ts, str):
             raise RetryableError("answer-malformed", "Slack names no message", is_outcome_unknown=True)
         return ts
+
+
+class RetreatingReply:
+    """A reply for everybody that becomes one for its asker alone where the assistant may not write."""
+
+    def __init__(self, reply: Reply, target: ReplyTarget, make_private: Callable[[ReplyTarget], PrivateReply]) -> None:
+        self._reply = reply
+        self._target = target
+        self._make_private = make_private
+
+    @property
+    def outgoing_ids(self) -> tuple[str, ...]:
+        """Ids of what was posted so far, in order."""
+        return self._reply.outgoing_ids
+
+    def append(self, text: str) -> None:
+        """Show more of the answer."""
+        self._reply.append(text)
+
+    def finish(self, text: str) -> tuple[str, ...]:
+        """Say `text` to everybody, else to its asker, once. Raises as every reply does."""
+        try:
+            return self._reply.finish(text)
+        except PermanentError as exc:
+            if exc.code != CHANNEL_UNAVAILABLE or isinstance(self._reply, PrivateReply):
+                raise
+        own = f"{self._target.in_reply_to}."  # how the ids begin that an earlier try made up for what it said here
+        said = tuple(each for each in self._target.outgoing_ids if each.startswith(own))
+        self._reply = self._make_private(replace(self._target, outgoing_ids=said))
+        return self._reply.finish(text)
 
 
 def is_hook(url: str, api_base_url: str) -> bool:

@@ -30,6 +30,8 @@ _CLOSED = frozenset(
     | {"MessageWritesBlocked", "ForbiddenOperationException", "UserBlocked", "BotBlocked", "NotEnoughPermissions"}
 )
 TOO_BIG = "MessageSizeTooBig"
+STREAM_REFUSED = "ContentStreamNotAllowed"
+STREAM_STOPPED = "ContentStreamCanceled"  # our word: Teams gives all that ends a stream one code
 
 type Json = dict[str, object]
 
@@ -172,11 +174,14 @@ def _read_answer(answer: Answer) -> Json:
             return value
         # It may have been done: a proxy's page can hide the connector's own answer.
         raise RetryableError("answer-not-json", "the connector's answer is not JSON", is_outcome_unknown=True)
-    error = value.get("error") if isinstance(value, dict) else None
-    code = error.get("code") if isinstance(error, dict) else None
+    said = value.get("error") if isinstance(value, dict) else None
+    error = said if isinstance(said, dict) else {}
+    code = error.get("code")
     word = code if isinstance(code, str) and _WORD.fullmatch(code) else f"http-{answer.status}"
     if word in _CLOSED:
         raise PermanentError("channel-unavailable", f"Teams closes the conversation to the assistant: {word}")
     if answer.status == 412:  # Microsoft's advice is to try again
         raise RetryableError("teams-unavailable", "the connector asks to try again", retry_after=_WAIT_UNKNOWN)
+    if word == STREAM_REFUSED and "cancel" in str(error.get("message")).lower():
+        word = STREAM_STOPPED  # nothing but the message tells a reader's Stop from a stream's time limit
     raise TeamsRefusedError(answer.status, TOO_BIG if answer.status == 413 else word)

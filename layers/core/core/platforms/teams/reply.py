@@ -1,8 +1,9 @@
 """One answer on its way into Teams: streamed in personal chats, elsewhere posted once it is whole.
 
 https://learn.microsoft.com/microsoftteams/platform/bots/streaming-ux. A stream that Teams refuses, ends or loses is
-finished by editing its message. Bots cannot read a conversation: a message whose posting had no answer is not posted
-again by the same delivery, and by the next one only because silence would be worse than saying it twice.
+finished by editing its message; one that its reader stopped stays as it is. Bots cannot read a conversation: a message
+whose posting had no answer is not posted again by the same delivery, and by the next one only because silence would be
+worse than saying it twice.
 """
 
 import math
@@ -11,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from core.errors import PermanentError, RetryableError, ServiceError
-from core.platforms import Posted, ReplyTarget
+from core.platforms import Posted, ReplyStoppedError, ReplyTarget
 from core.platforms.teams import cards
-from core.platforms.teams.api import TOO_BIG, Json, TeamsApi, TeamsRefusedError, conversation_id
+from core.platforms.teams.api import STREAM_STOPPED, TOO_BIG, Json, TeamsApi, TeamsRefusedError, conversation_id
 from core.platforms.teams.format import measure, to_teams, to_teams_so_far
 from core.splitting import split
 
@@ -62,6 +63,7 @@ class TeamsReply:
         self._next_at = -math.inf
         self._noted = target.outgoing_ids
         self._finished: str | None = None
+        self._is_stopped = False  # by the reader: Teams lets nobody change what was streamed until then
 
     @property
     def outgoing_ids(self) -> tuple[str, ...]:
@@ -72,6 +74,9 @@ class TeamsReply:
         """Show more of the answer: as a stream in a personal chat, elsewhere that it is being written.
 
         A failure of Teams's is no error yet: what could not be shown is shown later, or by `finish`.
+
+        Raises:
+            ReplyStoppedError: The reader pressed Teams's Stop button, of which only the stream's next piece tells.
         """
         self._raw = (self._raw + clean(text)) if self._raw else clean(text).lstrip()
         if self._monotonic() < self._next_at or not self._raw:
@@ -87,8 +92,11 @@ class TeamsReply:
             pause = exc.retry_after.total_seconds() if exc.retry_after else _AFTER_FAULT_SECONDS
             # A stream may have begun that nobody knows the id of: not another one.
             self._may_stream = self._may_stream and not (exc.is_outcome_unknown and self._stream is None)
-        except TeamsRefusedError:
+        except TeamsRefusedError as exc:
             self._may_stream = False
+            if exc.word == STREAM_STOPPED:
+                self._is_stopped = True
+                raise ReplyStoppedError("reply-stopped", "the reader stopped the stream") from exc
         except PermanentError:
             pause = math.inf  # `finish` tries once more and says why
         self._next_at = self._monotonic() + pause
@@ -102,7 +110,7 @@ class TeamsReply:
             PermanentError: Teams will never take it: the secret is revoked or the conversation is closed.
         """
         text = clean(text).strip()
-        if text == self._finished:
+        if text == self._finished or self._is_stopped:
             return self.outgoing_ids
         self._finished = None
         while True:
@@ -111,6 +119,9 @@ class TeamsReply:
                 self._put([to_teams(part) if part.strip() else _EMPTY for part in parts])
                 break
             except TeamsRefusedError as exc:
+                if exc.word == STREAM_STOPPED:
+                    self._is_stopped = True
+                    return self.outgoing_ids
                 if exc.word != TOO_BIG or self._limit <= _SMALLEST_LIMIT:
                     raise
                 self._limit //= 2
@@ -169,7 +180,7 @@ class TeamsReply:
             try:
                 self._end_stream(stream, parts[0], has_feedback=self._has_feedback(is_last=last == 0))
             except TeamsRefusedError as exc:
-                if exc.word == TOO_BIG:
+                if exc.word in (TOO_BIG, STREAM_STOPPED):
                     raise
             except RetryableError as exc:
                 if not exc.is_outcome_unknown:
@@ -193,7 +204,7 @@ class TeamsReply:
         try:
             self._call("PUT", (message.id,), made, is_patient=True)
         except TeamsRefusedError as exc:
-            if exc.word == TOO_BIG:
+            if exc.word in (TOO_BIG, STREAM_STOPPED):
                 raise
             if exc.status != 404 and not self._end_earlier(message, shown):
                 self._drop(message)
@@ -211,7 +222,9 @@ class TeamsReply:
         try:
             end = cards.stream_end(shown, message.id, has_feedback=self._has_feedback(is_last=True))
             self._call("POST", (), end, is_patient=True)
-        except TeamsRefusedError:
+        except TeamsRefusedError as exc:
+            if exc.word == STREAM_STOPPED:
+                raise
             return False
         return True
 
