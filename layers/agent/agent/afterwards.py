@@ -3,7 +3,7 @@
 Nobody waits for it, and nothing depends on it: where it fails, or the process dies, a later turn does it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -44,6 +44,7 @@ class Afterwards:
         summary: What stands for those before them.
         is_cut: Whether some of `history` had no room in the prompt.
         written: What the person wrote, without what was made of files.
+        check_budget: Raises where no more may be spent; asked before each call of the model.
     """
 
     store: Store
@@ -57,6 +58,7 @@ class Afterwards:
     question: Message
     reply: Message
     retention_days: int | None
+    check_budget: Callable[[], None]
 
     @property
     def is_needed(self) -> bool:
@@ -131,7 +133,12 @@ class Afterwards:
         metrics.count("SummariesMade")
 
     def _ask(self, instruction: str, told: str, max_output_tokens: int) -> tuple[str, Spent]:
-        """What the model writes, empty where it refuses, and what that took."""
+        """What the model writes, empty where it refuses, and what that took.
+
+        Raises:
+            PermanentError: Nothing more may be spent; or as the model does.
+        """
+        self.check_budget()
         conversation = self.conversation
         request = ModelRequest(
             model=self.input_.model,

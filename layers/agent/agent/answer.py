@@ -15,7 +15,6 @@ from functools import partial
 from agent import entries, parking
 from agent.afterwards import Afterwards
 from agent.attachments import spent_on, tell_unread
-from agent.budget import check_budget
 from agent.collaborators import Collaborators
 from agent.delivering import Delivering
 from agent.entities import find_entity
@@ -33,7 +32,7 @@ from agent.spending import Totals
 from agent.stopping import QuestionChangedError, TurnStoppedError, Watch, find_stop, look_for
 from agent.task_run import TaskRun
 from agent.tools.sub_agent import SubAgents
-from core.configuration import Input, Limits
+from core.configuration import Input
 from core.errors import PermanentError, RetryableError, ServiceError
 from core.events import MessageReceived
 from core.models import Company, ConversationStatus, Message, Task, ToolUsage, User
@@ -116,6 +115,7 @@ class _Turn:
         self._ulid = keys.question_ulid(message.address, message.external_message_id, message.sent_at)
         self._variables = {"{company}": company.name if company else company_id, "{person}": user.name}
         self._fill = partial(fill_prompts, variables=self._variables)
+        self._check_budget = partial(collaborators.check_budget, company_id, user.id)
         self._reading = Reading(delivery, outbound, collaborators, self._fill, self._check_budget)
         self._afterwards: Afterwards | None = None
         self._delivering = Delivering(
@@ -236,7 +236,7 @@ class _Turn:
         silent = parking.count_silent(recorded)
         shown = self._open(claim, task, past, is_parked=silent > 0, is_redelivery=is_redelivery)
         if not recorded:
-            self._check_budget(input_.limits)
+            self._check_budget()
         place = Parking(self._store, self._outbound, claim, self._message, question, self._use.clock)
         stop = find_stop(claim.conversation, question.created_at)
         with Watch(lambda: look_for(self._store, claim, question.edited_at), known=stop) as watch:
@@ -271,6 +271,7 @@ class _Turn:
             question=question,
             reply=reply,
             retention_days=self._retention_days,
+            check_budget=self._check_budget,
         )
 
     def _open(self, claim: Claim, task: Task, past: Past, *, is_parked: bool, is_redelivery: bool) -> Reply:
@@ -377,9 +378,6 @@ class _Turn:
         self._delivering.stored_reply = reply
         return reply
 
-    def _check_budget(self, limits: Limits) -> None:
-        check_budget(limits, self._store, company_id=self._company_id, user_id=self._user.id, now=self._use.clock())
-
     def _fail(self, claim: Claim, error: PermanentError) -> None:
         """Record the failure, then tell the person, after whatever they already saw of the answer."""
         if isinstance(error, QuestionDeletedError):
@@ -391,7 +389,7 @@ class _Turn:
             self._store.release_claim(claim, status=ConversationStatus.FAILED, now=self._use.clock())
         else:
             task = entries.fail_task(self._task, code=error.code, reason=error.message, now=self._use.clock())
-            self._store.fail_turn(claim, task, now=self._use.clock())
+            self._store.fail_turn(claim, task, user_id=self._user.id, now=self._use.clock())
             self._delivering.failed_task = task
         said = "".join(self._spoken_so_far)
         notice = explain_failure(error.code, self._delivering.language)

@@ -18,7 +18,7 @@ from agent.media import Kind, Media, recognise
 from agent.model_speech import Recording, Transcript
 from agent.prices import cost_of_transcript
 from agent.steps import Model
-from core.configuration import Input, Limits
+from core.configuration import Input
 from core.errors import PermanentError, RetryableError
 from core.events import FileReference, MessageReceived
 from core.file_texts import REASONS, Reason, explain_unread, name_unread
@@ -73,7 +73,7 @@ class Occasion:
     question_id: str
     input_: Input
     outbound: Outbound
-    check_budget: Callable[[Limits], None]
+    check_budget: Callable[[], None]
     is_again: bool = False
 
     @property
@@ -254,7 +254,7 @@ class _Reading:
         self._audio_seconds -= media.seconds or 0
         recording = Recording(model=model, data=data, media_type=media.media_type)
         try:
-            self._occasion.check_budget(self._limits)
+            self._occasion.check_budget()
             seconds = min(self._seconds_left(), _TRANSCRIBING_SECONDS)
             transcript = self._use.transcribe(recording, seconds=seconds)
         except PermanentError as exc:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.attachments import HearingModel
+from agent.budget import check_budget
 from agent.people import People
 from agent.tools import Tool
 from core.configuration import Input, Settings
@@ -34,3 +35,14 @@ class Collaborators:
     clock: Callable[[], datetime]
     monotonic: Callable[[], float] = time.monotonic
     new_id: Callable[[str], str] = keys.new_id
+
+    def check_budget(self, company_id: str, user_id: str) -> None:
+        """Return if the person's day and the company's month leave room for one more call of the model.
+
+        By the settings as they are now, whatever those were that a conversation began with: a limit holds everywhere.
+
+        Raises:
+            PermanentError: `limit-user-day` or `limit-company-month`.
+        """
+        limits = self.people.find_settings(company_id, self.default_settings).limits
+        check_budget(limits, self.store, company_id=company_id, user_id=user_id, now=self.clock())

@@ -243,12 +243,7 @@ def find_place(store: Store, company_id: str, company: Company | None, message: 
 
     None where there is none: not yet, not any more, or the message is not what waited there.
     """
-    if not message.resumed:
-        days = company.retention_days if company else None
-        return store.find_conversation_id(company_id, message.address, retention_days=days)
-    place = keys.split_use_reference(message.resumed)
-    ulid = keys.question_ulid(message.address, message.external_message_id, message.sent_at)
-    if place is None or keys.ulid_of(place[0]) != ulid or store.waiting.find(company_id, *place) is None:
-        return None
-    conversation_id, _ = keys.split_message_id(place[0])
-    return conversation_id if store.get_conversation(company_id, conversation_id) else None
+    if message.resumed:
+        return store.waiting.find_conversation_id(company_id, message)
+    days = company.retention_days if company else None
+    return store.find_conversation_id(company_id, message.address, retention_days=days)

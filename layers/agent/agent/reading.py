@@ -73,7 +73,7 @@ class Reading:
         outbound: Outbound,
         collaborators: Collaborators,
         fill: Callable[[Input], Input],
-        check_budget: Callable[[Limits], None],
+        check_budget: Callable[[], None],
     ) -> None:
         self._delivery = delivery
         self._outbound = outbound

@@ -33,9 +33,9 @@ def give_up(
         _end(message, "no-installation")
         return
     message = _place(message, installation, connect)
-    conversation_id = store.find_conversation_id(installation.company_id, message.address)
-    if conversation_id is None and not message.is_addressed:
-        _end(message, "not-addressed")
+    conversation_id = _find_conversation_id(store, installation.company_id, message)
+    if conversation_id is None and (message.resumed or not message.is_addressed):
+        _end(message, "no-conversation" if message.resumed else "not-addressed")
         return
     try:
         if conversation_id is None:
@@ -45,6 +45,12 @@ def give_up(
     except PermanentError as exc:
         logger.error("failure cannot be told", extra={"correlation_id": message.correlation_id, "code": exc.code})
     _end(message, "dead-letter")
+
+
+def _find_conversation_id(store: Store, company_id: str, message: MessageReceived) -> str | None:
+    if message.resumed:
+        return store.waiting.find_conversation_id(company_id, message)
+    return store.find_conversation_id(company_id, message.address)
 
 
 def _end_turn(
@@ -65,7 +71,9 @@ def _end_turn(
             _deliver(message, company_id, reply, store, connect(installation))
         return
     reference = keys.message_id(conversation_id, keys.reply_ulid(ulid))
-    ids = _tell(message, connect(installation), _begun(conversation, task), reference)
+    language = store.questions.find_language(company_id, conversation_id)
+    known, others = _begun(conversation, task, is_resumed=bool(message.resumed))
+    ids = _tell(message, connect(installation), known, reference, language, others)
     store.save_task_outgoing_ids(company_id, task, ids)
 
 
@@ -83,11 +91,14 @@ def _failed_task(conversation_id: str, ulid: str, now: datetime) -> Task:
     )
 
 
-def _begun(conversation: Conversation | None, task: Task) -> tuple[str, ...]:
-    """Platform messages of the answer that was begun and never ended."""
+def _begun(
+    conversation: Conversation | None, task: Task, *, is_resumed: bool
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Messages of the answer that was begun and never ended, and those that stay: said before a turn waited."""
+    stay = frozenset(task.outgoing_ids if is_resumed else ())
     if conversation and conversation.streaming_task_id == task.id:
-        return conversation.outgoing_ids
-    return task.outgoing_ids
+        return conversation.outgoing_ids, stay
+    return () if is_resumed else task.outgoing_ids, stay
 
 
 def _deliver(message: MessageReceived, company_id: str, reply: Message, store: Store, outbound: Outbound) -> None:
@@ -116,9 +127,23 @@ def _place(
         return message
 
 
-def _tell(message: MessageReceived, outbound: Outbound, known: tuple[str, ...], reference: str = "") -> tuple[str, ...]:
-    target = reply_to(message, outgoing_ids=known, is_unrecorded=True, feedback_reference=reference)
-    return outbound.open_reply(target, posted=lambda _: None).finish(explain_failure(_CODE))
+def _tell(
+    message: MessageReceived,
+    outbound: Outbound,
+    known: tuple[str, ...],
+    reference: str = "",
+    language: str | None = None,
+    others: frozenset[str] = frozenset(),
+) -> tuple[str, ...]:
+    target = reply_to(
+        message,
+        outgoing_ids=known,
+        is_unrecorded=True,
+        answered_ids=others,
+        feedback_reference=reference,
+        language=language,
+    )
+    return outbound.open_reply(target, posted=lambda _: None).finish(explain_failure(_CODE, language))
 
 
 def _end(message: MessageReceived, outcome: str) -> None:

@@ -74,6 +74,17 @@ def test_settings_come_back_whole(directory: Directory) -> None:
     assert directory.current_settings(COMPANY) == cold
 
 
+@pytest.mark.parametrize("model", ["whisper-large", None], ids=["another", "none"])
+def test_who_listens_to_recordings_is_kept_with_the_settings_and_with_the_input(
+    store: Store, table_name: str, bucket_name: str, model: str | None
+) -> None:
+    store.directory.put_settings(version(1, transcription_model=model))
+    assert store.directory.current_settings(COMPANY) == version(1, transcription_model=model)
+    given = INPUT.model_copy(update={"transcription_model": model})
+    sha256 = store.save_input(COMPANY, given)
+    assert Store(table_name, bucket_name=bucket_name).get_input(COMPANY, sha256) == given
+
+
 def test_what_has_parts_is_one_json_text_and_a_long_one_is_in_s3(
     directory: Directory, dynamodb: "DynamoDBClient", table_name: str
 ) -> None:

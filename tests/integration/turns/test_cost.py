@@ -21,7 +21,7 @@ def test_a_plain_warm_turn_stays_within_its_limits_however_long_the_conversation
     stack.ask("another conversation, to be warm")
     first = stack.ask(_QUESTION)
     stack.settle()
-    _lengthen(stack, first, earlier)
+    lengthen(stack, first, earlier)
     stack.ask(_QUESTION, thread_ts=first)
     records = stack.receive()
     with Meter() as meter:
@@ -31,7 +31,7 @@ def test_a_plain_warm_turn_stays_within_its_limits_however_long_the_conversation
     print(f"plain warm turn after {earlier + 2} messages: {spent} {meter.by_operation}")
 
 
-def _lengthen(stack: Stack, ts: str, number: int) -> None:
+def lengthen(stack: Stack, ts: str, number: int) -> None:
     """Put older messages into the conversation, as earlier turns would have."""
     if not number:
         return

@@ -1,6 +1,6 @@
 """Which answer a platform's own thumbs judge, and that one place's farewell is not the workspace's."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.events import SignalKind, SignalReceived
@@ -8,16 +8,18 @@ from core.models import Address
 from core.signals.answers import name_answer
 from core.signals.case import Case
 from local.fake_slack.demo import DEMO
+from tests.integration.meter import Meter
 from tests.integration.turns.stack import Stack
+from tests.integration.turns.test_cost import lengthen
 
-_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+_NOW = datetime.now(UTC) + timedelta(hours=1)
 
 
 def _never(*_: object) -> Any:  # nobody connects here
     raise AssertionError
 
 
-def _case(stack: Stack, ts: str, judged: str) -> Case:
+def _case(stack: Stack, ts: str, judged: str, *, shown_at: datetime | None = None) -> Case:
     installation = stack.store.directory.find_installation("slack", DEMO.team_id)
     assert installation
     signal = SignalReceived(
@@ -25,6 +27,7 @@ def _case(stack: Stack, ts: str, judged: str) -> Case:
         external_id="one",
         address=Address(platform="slack", workspace_id=DEMO.team_id, channel_id=DEMO.channel_id, thread_id=ts),
         external_message_id=judged,
+        message_sent_at=shown_at,
         value="up",
         sent_at=_NOW,
         received_at=_NOW,
@@ -63,6 +66,31 @@ def test_a_question_or_a_message_of_elsewhere_is_no_answer(stack: Stack) -> None
     assert name_answer(_case(stack, ts, ts)) is None
     assert name_answer(_case(stack, ts, elsewhere.outgoing_ids[0])) is None
     assert name_answer(_case(stack, "1767225600.999999", ts)) is None
+
+
+def test_a_judged_answer_is_found_at_the_same_cost_however_long_the_conversation(stack: Stack) -> None:
+    ts = stack.ask("first")
+    stack.settle()
+    lengthen(stack, ts, 998)
+    judged = stack.messages(ts)[-1]
+    with Meter() as meter:
+        named = name_answer(_case(stack, ts, judged.outgoing_ids[0]))
+        assert name_answer(_case(stack, ts, "1.2")) is None
+    assert named
+    assert named.signal.reference == judged.id
+    assert meter.read_units <= 30, meter.by_operation
+
+
+def test_an_answer_is_judged_long_after_it_was_given(stack: Stack) -> None:
+    ts = stack.ask("first")
+    stack.settle()
+    judged = stack.messages(ts)[-1]
+    for number in range(30):
+        stack.ask(f"and {number}?", thread_ts=ts)
+    assert stack.settle() == []
+    named = name_answer(_case(stack, ts, judged.outgoing_ids[0], shown_at=judged.created_at))
+    assert named
+    assert named.signal.reference == judged.id
 
 
 def test_feedback_on_no_answer_and_the_farewell_of_one_place_end_quietly(stack: Stack) -> None:

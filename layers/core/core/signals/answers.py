@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from core.models import Role
 from core.signals.case import Case
 
 
@@ -11,8 +10,8 @@ def name_answer(case: Case) -> Case | None:
     conversation_id = case.find_conversation_id()
     if conversation_id is None:
         return None
-    judged = case.signal.external_message_id
-    for message in reversed(case.store.list_messages(case.company_id, conversation_id)):
-        if message.role is Role.ASSISTANT and judged in message.outgoing_ids:
-            return replace(case, signal=case.signal.model_copy(update={"reference": message.id}))
-    return None
+    signal, shown_at = case.signal, case.signal.message_sent_at or case.signal.sent_at
+    judged = case.store.feedback.find_judged(
+        case.company_id, conversation_id, signal.external_message_id, shown_at=shown_at
+    )
+    return replace(case, signal=signal.model_copy(update={"reference": judged})) if judged else None

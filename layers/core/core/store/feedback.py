@@ -1,10 +1,14 @@
 """What people think of answers: one item for each person and answer, changed as often as the person likes."""
 
-from core.models import Feedback
+from datetime import datetime
+
+from core.models import Feedback, Role
 from core.store import keys
 from core.store.faults import ConditionFailedError
 from core.store.items import FeedbackItem, MessageItem
 from core.store.table import Table
+
+_LATEST = 50  # messages before the judged one was shown, among which the answer is that it holds
 
 
 class FeedbackBook:
@@ -38,6 +42,17 @@ class FeedbackBook:
         except ConditionFailedError:
             return True  # an older word, which came late
         return True
+
+    def find_judged(self, company_id: str, conversation_id: str, outgoing_id: str, *, shown_at: datetime) -> str | None:
+        """The answer that a platform's message holds, which was there by `shown_at`; one request of bounded size.
+
+        None where none of the last answers before then is shown there.
+        """
+        partition = keys.conversation_partition(company_id, conversation_id)
+        places = MessageItem.sk.between(keys.MESSAGES, keys.MESSAGES + keys.last_ulid_of(shown_at))
+        found = self._table.query(MessageItem, partition, places, limit=_LATEST, newest_first=True)
+        answers = (item for item in found if item.role == Role.ASSISTANT.value)
+        return next((item.id for item in answers if outgoing_id in (item.outgoing_ids or ())), None)
 
     def list_of(self, company_id: str, conversation_id: str) -> tuple[Feedback, ...]:
         """The feedback in a conversation, by answer."""

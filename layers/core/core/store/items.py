@@ -69,6 +69,8 @@ class Item(Model):
         given = {name: field for name, field in stored_fields(value).items() if name not in cls.apart}
         item = cls(*key)
         for name, field in {**given, **more}.items():
+            if name not in cls.get_attributes():  # would be lost in silence
+                raise NotImplementedError(cls.__name__, name)
             setattr(item, name, field)
         return item
 

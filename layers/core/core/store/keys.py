@@ -38,14 +38,14 @@ The parts of a key come from outside: `#` and `%` in them are escaped, so that n
 """
 
 import hashlib
-import json
 import re
 import secrets
 import unicodedata
-from datetime import date, datetime
+from datetime import date
 
 from core.errors import PermanentError
 from core.models import Address
+from core.store import ulids
 
 type Key = tuple[str, str]
 
@@ -63,66 +63,12 @@ MONTH_SHARDS = "M#"
 DAY_COUNTERS = "D#"
 COUNTER_SHARDS = 16  # of a company's month: a single counter would make its busy turns wait for each other
 
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
-_ULID_LENGTH = 26
 _PLACES = re.compile(r"(?:\d{6}-)*\d{6}")
-_TIME_BITS, _HASH_BITS = 48, 80
-_ULID_MAX = 2 ** (_TIME_BITS + _HASH_BITS) - 1
 _MESSAGE_MARK, _TASK_MARK = ".m.", ".t."
 
-
-def message_ulid(platform: str, workspace: str, channel: str, external_message_id: str, sent_at: datetime) -> str:
-    """The ULID of a platform's message: the same message always gets the same one, later messages a greater one.
-
-    48 bits of the platform's time in milliseconds, then 80 bits of the SHA-256 of where and what the message is. The
-    last two bits are fixed: they leave room for the opening just before a question and the reply just after it.
-    """
-    named = json.dumps([platform, workspace, channel, external_message_id]).encode()
-    hashed = int.from_bytes(hashlib.sha256(named).digest()[: _HASH_BITS // 8])
-    milliseconds = round(sent_at.timestamp() * 1000)
-    bounded = min(max(milliseconds, 0), 2**_TIME_BITS - 1)  # a platform's time is untrusted
-    return _encode(bounded << _HASH_BITS | (hashed & ~0b11) | 0b01)
-
-
-def question_ulid(address: Address, external_message_id: str, sent_at: datetime) -> str:
-    """The ULID of the message that a person wrote at `address`."""
-    return message_ulid(address.platform, address.workspace_id, address.channel_id, external_message_id, sent_at)
-
-
-def reply_ulid(question_ulid: str) -> str:
-    """The place right after a question: its one answer, so that "answered already?" is a key."""
-    return following(question_ulid)
-
-
-def opening_ulid(question_ulid: str) -> str:
-    """The place right before a question: the system message of a conversation that begins with it."""
-    return preceding(question_ulid)
-
-
-def preceding(ulid: str) -> str:
-    """The ULID right before another; what is read up to there leaves the other out."""
-    return _encode(_decode(ulid) - 1)
-
-
-def following(ulid: str) -> str:
-    """The ULID right after another; what is read from there on leaves the other out."""
-    return _encode(_decode(ulid) + 1)
-
-
-def _encode(number: int) -> str:
-    if not 0 <= number <= _ULID_MAX:
-        raise PermanentError("id", "no id comes before the first or after the last one")
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(5 * (_ULID_LENGTH - 1), -1, -5))
-
-
-def _decode(ulid: str) -> int:
-    if not _ULID.fullmatch(ulid):
-        raise PermanentError("id", "this is not an id of a message or of a task")
-    number = 0
-    for character in ulid:
-        number = number << 5 | _CROCKFORD.index(character)
-    return number
+message_ulid, question_ulid, last_ulid_of = ulids.message_ulid, ulids.question_ulid, ulids.last_ulid_of
+reply_ulid, opening_ulid = ulids.reply_ulid, ulids.opening_ulid
+preceding, following = ulids.preceding, ulids.following
 
 
 def message_id(conversation_id: str, ulid: str) -> str:
@@ -162,7 +108,7 @@ def split_use_reference(reference: str) -> tuple[str, str] | None:
     """The question's id and the place in what `use_reference` made; None where it is something else."""
     question_id, _, places = reference.rpartition("/")
     ulid = question_id.rpartition(_MESSAGE_MARK)[2]
-    if not _PLACES.fullmatch(places) or not _ULID.fullmatch(ulid) or question_id == ulid:
+    if not _PLACES.fullmatch(places) or not ulids.ULID.fullmatch(ulid) or question_id == ulid:
         return None
     return question_id, places.replace("-", "#")
 
@@ -179,7 +125,7 @@ def ulid_of(id_: str) -> str:
 
 def _split(id_: str, mark: str) -> tuple[str, str]:
     conversation_id, found, ulid = id_.rpartition(mark)
-    if not (found and conversation_id and _ULID.fullmatch(ulid)):
+    if not (found and conversation_id and ulids.ULID.fullmatch(ulid)):
         raise PermanentError("id", "this is not an id of a message or of a task")
     return conversation_id, ulid
 

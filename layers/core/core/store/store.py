@@ -315,8 +315,8 @@ class Store:
         """Remember in which messages of the platform a stored message was delivered."""
         self._messages.save_outgoing_ids(company_id, message, outgoing_ids)
 
-    def fail_turn(self, claim: Claim, task: Task, *, now: datetime) -> None:
-        """Record the task and the conversation as FAILED; the tokens that the task took are counted.
+    def fail_turn(self, claim: Claim, task: Task, *, now: datetime, user_id: str | None = None) -> None:
+        """Record the task and the conversation as FAILED; the tokens that the task took are counted as a stopped one's.
 
         Raises:
             ClaimLostError: A later processor holds the conversation, or the turn is over.
@@ -326,8 +326,8 @@ class Store:
         recorded = self._tasks.fail(company_id, task, now, claim.expiry)
         writes: list[Put | Change | Delete] = [recorded, self._leases.changing(claim, failed)]
         if task.total_tokens:  # what was spent counts, though there is no answer to show for it
-            conversation = claim.conversation
-            writes += count_turn(company_id, conversation.id, conversation.user_id, task, now, messages=0)
+            asker = user_id or claim.conversation.user_id
+            writes += count_turn(company_id, claim.conversation.id, asker, task, now, messages=0)
         self._leases.transact(writes)
 
     def record_dead_letter(self, company_id: str, conversation_id: str, task: Task, *, now: datetime) -> Task:

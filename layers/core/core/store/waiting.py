@@ -5,9 +5,10 @@ from datetime import datetime
 
 from pynamodb.expressions.update import Action
 
+from core.events import MessageReceived
 from core.models import ApprovalStatus, Role, ToolStatus, ToolUsage
 from core.store import keys
-from core.store.items import MessageItem, ToolUsageItem
+from core.store.items import ConversationItem, MessageItem, ToolUsageItem
 from core.store.table import Table
 from core.store.tool_usages import ToolUsages
 
@@ -25,6 +26,19 @@ class Waiting:
     def find(self, company_id: str, question_id: str, place: str) -> ToolUsage | None:
         """A call by its question and its place among the uses for that; None where it is not, or not any more."""
         return self._usages.find(company_id, question_id, place)
+
+    def find_conversation_id(self, company_id: str, message: MessageReceived) -> str | None:
+        """The conversation in which a message waited that is delivered again; None where it is not what waited there.
+
+        It need not be the one at the message's address any more: another may have begun there.
+        """
+        place = keys.split_use_reference(message.resumed)
+        ulid = keys.question_ulid(message.address, message.external_message_id, message.sent_at)
+        if place is None or keys.ulid_of(place[0]) != ulid or self.find(company_id, *place) is None:
+            return None
+        conversation_id, _ = keys.split_message_id(place[0])
+        standing = self._table.get(ConversationItem, keys.conversation_key(company_id, conversation_id))
+        return conversation_id if standing else None
 
     def list_waiting(
         self,

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -167,6 +168,7 @@ def test_reactions_are_feedback_on_the_message_they_stand_under() -> None:
     assert liked.kind is disliked.kind is SignalKind.FEEDBACK
     assert (liked.value, disliked.value) == ("up", "down")
     assert liked.external_message_id == disliked.external_message_id == "1767225601000"
+    assert liked.message_sent_at == datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC), "by when the answer was there"
     assert _parse(body_from_file("reaction_removed")).ignored == "reaction"
 
 

@@ -1,6 +1,7 @@
 """What happened that is not a question: edits, reactions, buttons, coming and going."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
@@ -16,6 +17,7 @@ _MAX_TEXT = 40_000
 _MAX_COMMENT = 4_000
 _MAX_REFERENCE = 512
 _MAX_MEMBERS = 100
+_MILLISECONDS = re.compile(r"1[0-9]{12}")  # as a message's id; until the year 2033
 _LIKED = frozenset({"like", "heart", "laugh"})
 _DISLIKED = frozenset({"angry", "sad", "dislike"})
 # What an invoke is answered with at once; Teams shows an error where it is missing.
@@ -64,6 +66,7 @@ def read_reaction(activity: Activity, now: datetime, correlation_id: str) -> Web
         SignalKind.FEEDBACK,
         what=(value, activity.sent_at.isoformat()),
         external_message_id=activity.reply_to_id or activity.id,
+        message_sent_at=_time_in(activity.reply_to_id or activity.id),
         value=value,
     )
 
@@ -137,9 +140,15 @@ def _read_feedback(activity: Activity, said: dict[str, object], now: datetime, c
         SignalKind.FEEDBACK,
         what=(value, activity.sent_at.isoformat()),
         external_message_id=activity.reply_to_id,
+        message_sent_at=_time_in(activity.reply_to_id),
         value=value,
         text=text_of(comment or {}, "feedbackText")[:_MAX_COMMENT],
     )
+
+
+def _time_in(message_id: str) -> datetime | None:
+    """When a message was posted, which its id says in milliseconds since 1970; None for an id of another make."""
+    return datetime.fromtimestamp(int(message_id) / 1000, UTC) if _MILLISECONDS.fullmatch(message_id) else None
 
 
 def _names_bot(activity: Activity, which: str) -> bool:
