@@ -1,4 +1,4 @@
-"""Whether values fit the template's JSON Schema: asked for a whole column at once, and again one by one only if not.
+"""Whether values fit the template's JSON Schema: asked for a whole column at once.
 
 The only importer of the validator in this room. Its patterns run in linear time, and no reference leaves the schema.
 """
@@ -8,14 +8,13 @@ from typing import Any
 
 import jsonschema_rs
 
-from importer.columns import Column, Fault, Faults, has_none
+from importer.columns import CellFaultError, Column, Fault, Faults, Step, has_none
 from importer.problems import ProblemCode, refuse
-from importer.values import Record
+from importer.values import Cell, Record
 
 type Schema = Mapping[str, Any]
 """JSON Schema: somebody else's document, of which a few words are read."""
 
-_BLOCK = 32  # values that are asked about together
 _SILENT = frozenset(("type", "title", "description", "default", "examples", "$comment", "deprecated"))
 _RECORD_WORDS = (
     frozenset(("type", "properties", "required", "additionalProperties", "$schema", "$id", "$defs")) | _SILENT
@@ -36,8 +35,8 @@ _SAYING = {
 }
 
 
-def column_check(schema: Schema, definitions: Schema, made: str) -> Callable[[Column, Faults], None] | None:
-    """Finds the values of a column that do not fit; None where all values do, because they are `made` as that type.
+def check_step(schema: Schema, definitions: Schema, made: str) -> Step | None:
+    """Refuses what does not fit; None where all values do, because they are `made` as that type.
 
     Raises:
         PermanentError: The schema is not valid.
@@ -46,47 +45,31 @@ def column_check(schema: Schema, definitions: Schema, made: str) -> Callable[[Co
         return None
     if definitions:
         schema = {**schema, "$defs": definitions}
-    one = _validator(schema)
-    if allowed := _plain_enum(schema):
-        return lambda column, faults: _check_enum(column, faults, allowed)
+    single = _validator(schema)
     # The definitions are referred to from the root, wherever the schema itself stands.
-    many = _validator(
+    several = _validator(
         {"type": "array", "items": {k: v for k, v in schema.items() if k != "$defs"}, "$defs": definitions}
     )
 
-    def check(column: Column, faults: Faults) -> None:
-        values = column if not has_none(column) else [value for value in column if value is not None]
-        if many.is_valid(values):
-            return
-        for start in range(0, len(column), _BLOCK):
-            block = column[start : start + _BLOCK]
-            if many.is_valid([value for value in block if value is not None]):
-                continue
-            for place, value in enumerate(block, start=start):
-                if value is not None and not one.is_valid(value):
-                    faults[place] = _explain(one, value)
-                    column[place] = None
+    def one(value: Cell) -> Cell:
+        if not single.is_valid(value):
+            code, message = _explain(single, value)
+            raise CellFaultError(message, code)
+        return value
 
-    return check
-
-
-def _plain_enum(schema: Schema) -> frozenset[str]:
-    """The texts that a schema allows, if that is all it says."""
-    values = schema.get("enum")
-    is_plain = (
-        isinstance(values, list) and schema.keys() <= _SILENT | {"enum"} and schema.get("type") in (None, "string")
-    )
-    texts = frozenset(value for value in values or () if isinstance(value, str)) if is_plain else frozenset()
-    return texts if is_plain and len(texts) == len(values or ()) else frozenset()
-
-
-def _check_enum(column: Column, faults: Faults, allowed: frozenset[str]) -> None:
-    if set(map(type, column)) == {str} and allowed.issuperset(column):
-        return
-    for place, value in enumerate(column):
-        if value is not None and not (isinstance(value, str) and value in allowed):
-            faults[place] = (ProblemCode.CONSTRAINT, _SAYING["enum"])
+    def many(column: Column, faults: Faults) -> Column:
+        is_full = not has_none(column)
+        values = column if is_full else [value for value in column if value is not None]
+        if several.is_valid(values):
+            return column
+        places = range(len(column)) if is_full else [place for place, value in enumerate(column) if value is not None]
+        column = [*column]
+        for place in {places[int(error.instance_path[0])] for error in several.iter_errors(values)}:
+            faults[place] = _explain(single, column[place])
             column[place] = None
+        return column
+
+    return Step(one, many)
 
 
 def record_check(record: Schema) -> Callable[[Record], Fault | None] | None:

@@ -1,6 +1,10 @@
-"""Works on a column of values at once: fast where all of it is as expected, cell by cell only where it is not."""
+"""Works on a column of values at once: from memory where values repeat, in bulk where they do not.
 
-from collections.abc import Callable
+Either way each value becomes what it would become alone. A value that is not taken costs itself and no other.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from importer.problems import ProblemCode
 from importer.values import Cell
@@ -12,10 +16,9 @@ type Fault = tuple[ProblemCode, str]
 type Faults = dict[int, Fault]
 """The faults of a column, by the place in it. A value with a fault is None from then on."""
 
-type Step = Callable[[Column, Faults], Column]
-"""Makes a column of a column; None stays None."""
-
-_BLOCK = 12  # cells: a bad one costs its block a slow pass
+_MOST_KNOWN = 20_000  # values of a column that are remembered
+_LONGEST_KNOWN = 100  # characters of such a value
+_PATIENCE = 1_000  # values that may be new before a column counts as one without repetition
 
 
 def as_texts(column: Column) -> list[str]:
@@ -36,93 +39,94 @@ def has_none(column: Column) -> bool:
     return not all(column) and None in column
 
 
-def step(one: Callable[[Cell], Cell], many: Callable[[Column], Column] | None = None) -> Step:
-    """A step from what is done to one value.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that is done to the values of a column.
 
-    Args:
+    Attributes:
         one: Makes a value of a value that is not None; raises CellFaultError.
-        many: Does the same to a column without None, faster; raises ValueError, TypeError or AttributeError where some
-            value is not as it expects, and then `one` decides.
+        many: Does the same to a whole column, in which None stays None, and notes the faults; None where that is not
+            faster.
+        is_for_none: `one` takes None as well.
     """
 
-    def run(column: Column, faults: Faults) -> Column:
-        if not has_none(column):
-            return _blocks(column, faults, one, many)
-        places = [place for place, value in enumerate(column) if value is not None]
-        found: Faults = {}
-        made = _blocks([column[place] for place in places], found, one, many)
-        faults.update({places[place]: fault for place, fault in found.items()})
-        result: Column = [None] * len(column)
-        for place, value in zip(places, made, strict=True):
-            result[place] = value
-        return result
-
-    return run
+    one: Callable[[Cell], Cell]
+    many: Callable[[Column, Faults], Column] | None = None
+    is_for_none: bool = False
 
 
-def _blocks(
-    column: Column, faults: Faults, one: Callable[[Cell], Cell], many: Callable[[Column], Column] | None
-) -> Column:
-    if many is None:
-        return _cells(column, 0, faults, one)
-    try:
-        return many(column)
-    except (ValueError, TypeError, AttributeError):
-        pass
-    made: Column = []
-    for start in range(0, len(column), _BLOCK):
-        block = column[start : start + _BLOCK]
-        try:
-            made += many(block)
-        except (ValueError, TypeError, AttributeError):
-            made += _cells(block, start, faults, one)
-    return made
+class Chain:
+    """Steps one after the other; None, and what has a fault, is left alone by those that come after."""
 
+    def __init__(self, steps: Sequence[Step]) -> None:
+        """Chain `steps`."""
+        self._steps = tuple(steps)
+        self._known: _Known | None = _Known(self.one)
+        self._bulk = [step.many for step in steps if step.many]
+        self._has_bulk = len(self._bulk) == len(steps)
+        self._seen = 0
 
-def _cells(column: Column, start: int, faults: Faults, one: Callable[[Cell], Cell]) -> Column:
-    made: Column = []
-    for place, value in enumerate(column, start=start):
-        try:
-            made.append(one(value))
-        except CellFaultError as exc:
-            faults[place] = exc.fault
-            made.append(None)
-    return made
-
-
-class Remembered:
-    """Answers again what was asked before: most columns of dates, codes and words have few values."""
-
-    _MOST = 20_000
-
-    def __init__(self, one: Callable[[Cell], Cell]) -> None:
-        """Remember what `one` makes of texts."""
-        self._one = one
-        self._known: dict[str, Cell] = {}
-
-    def single(self, value: Cell) -> Cell:
-        """What `one` says."""
-        made = self._one(value)
-        if isinstance(value, str) and made is not None:
-            if len(self._known) >= self._MOST:
-                self._known.clear()
-            self._known[value] = made
-        return made
-
-    def column(self, column: Column) -> Column:
-        """All of a column from memory; what is not known yet is worked out.
+    def one(self, value: Cell) -> Cell:
+        """What becomes of one value.
 
         Raises:
-            TypeError: A value is no text.
+            CellFaultError: It is not taken.
         """
-        if set(map(type, column)) != {str}:
-            raise TypeError
-        made = list(map(self._known.get, as_texts(column)))
-        if None in made:
-            for place, value in enumerate(made):
-                if value is None:
-                    try:
-                        made[place] = self.single(column[place])
-                    except CellFaultError:
-                        raise ValueError from None
+        for step in self._steps:
+            if value is not None or step.is_for_none:
+                value = step.one(value)
+        return value
+
+    def many(self, column: Column, faults: Faults) -> Column:
+        """What becomes of a column's values; what is not taken is None and noted."""
+        known = self._known
+        if known is None:
+            for many in self._bulk:
+                column = many(column, faults)
+            return column
+        try:
+            made = cells(column, faults, known.__getitem__)
+        except TypeError:  # there is a list or an object in it, which cannot be remembered
+            return cells(column, faults, self.one)
+        self._seen += len(column)
+        if self._has_bulk and known.misses > _PATIENCE + self._seen // 8:
+            self._known = None
+        return made
+
+
+def unless_none(one: Callable[[Cell], Cell]) -> Callable[[Cell], Cell]:
+    """`one`, which leaves None alone."""
+    return lambda value: None if value is None else one(value)
+
+
+def cells(column: Column, faults: Faults, one: Callable[[Cell], Cell], first: int = 0) -> Column:
+    """What `one` makes of each value, None included; `first` is the place of the first one."""
+    made: Column = []
+    left = iter(column)
+    while True:
+        try:
+            # What was made before an exception stays in the list: the next value is the one that raised it.
+            made.extend(map(one, left))
+        except CellFaultError as exc:
+            faults[first + len(made)] = exc.fault
+            made.append(None)
+        else:
+            return made
+
+
+class _Known(dict[Cell, Cell]):
+    """What became of texts before: most columns of dates, codes and words have few values."""
+
+    def __init__(self, one: Callable[[Cell], Cell]) -> None:
+        self._one = one
+        self.misses = 0
+
+    def __missing__(self, value: Cell) -> Cell:
+        self.misses += 1
+        made = self._one(value)
+        # Numbers are not remembered: 1, 1.0 and True are the same key.
+        if value is None or (isinstance(value, str) and len(value) <= _LONGEST_KNOWN):
+            if len(self) >= _MOST_KNOWN:
+                self.clear()
+            self[value] = made
         return made

@@ -30,6 +30,7 @@ _RANGES = 32
 _EVIDENCE_LINES = 2_000
 _EVIDENCE_BYTES = 256 * 1024
 _LONGEST_LINE = 64 * 1024
+_PIECE = 4 * 1024
 
 # Detectors name the standard; files come with the vendor's additions to it.
 _SUPERSETS = {
@@ -42,6 +43,9 @@ _SUPERSETS = {
     "iso8859-9": "cp1254",
     "ascii": "utf-8",
 }
+_HALVES = frozenset(
+    ("utf-7", "unicode-escape", "raw-unicode-escape")
+)  # make halves of characters, which none can store
 _MULTIBYTE = frozenset(("cp932", "gb18030", "big5", "cp949", "euc_jp", "johab", "iso2022_jp"))
 
 _WESTERN = "äöüÄÖÜßéèêëáàâãåíìîïóòôõøúùûñçæœÉÈÁÀÅÓØÍÚÑÇÆŒÂÊÎÔ"
@@ -105,7 +109,9 @@ def known(name: str) -> TextEncoding:
         found = codecs.lookup(name).name
         "".encode(found)  # some codecs are not of text
     except (LookupError, ValueError):
-        raise refuse(ProblemCode.ENCODING, "the encoding that was given is not known") from None
+        found = ""
+    if not found or found in _HALVES:
+        raise refuse(ProblemCode.ENCODING, "the encoding that was given is not known")
     return TextEncoding(name=found)
 
 
@@ -152,14 +158,25 @@ def _evidence(source: Source) -> tuple[list[bytes], list[bytes]]:
             text = ""
         if text and (len(text) == len(block) or len(valid) >= _EVIDENCE_LINES):
             continue
-        for line in block.splitlines():
-            if line.isascii() or len(line) > _LONGEST_LINE:
+        for line in _beyond_ascii(block):
+            if len(line) > _LONGEST_LINE:
                 continue
             (valid if _is_utf8(line) else invalid).append(line)
             size += len(line)
             if len(invalid) >= _EVIDENCE_LINES or (size > _EVIDENCE_BYTES and invalid):
                 return valid, invalid
     return valid, invalid
+
+
+def _beyond_ascii(block: bytes) -> Iterator[bytes]:
+    """The lines that are not ASCII; they are rare in most files, so only pieces that hold some are split."""
+    start = 0
+    while start < len(block):
+        end = block.find(b"\n", start + _PIECE) + 1 or len(block)
+        piece = block[start:end]
+        if not piece.isascii():
+            yield from (line for line in piece.splitlines() if not line.isascii())
+        start = end
 
 
 def _is_utf8(line: bytes) -> bool:

@@ -7,7 +7,6 @@ anywhere: `convert` from the last stored checkpoint gives the same parts with th
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import islice
 
 import orjson
 
@@ -215,6 +214,10 @@ def sample(file: TableFile, table: Table) -> dict[str, list[Cell]]:
     """The values of each column in the table's first rows and in some rows further on."""
     rows: list[Row] = []
     for start, count in ((table.start, _SAMPLE_ROWS), *((probe, _PROBE_ROWS) for probe in table.probes)):
-        for chunk in islice(file.read(table, start), 1):
-            rows += [row for row in chunk.rows[:count] if len(row) == len(table.columns)]
+        seen: list[Row] = []
+        for chunk in file.read(table, start):
+            seen += chunk.rows
+            if len(seen) >= count:
+                break
+        rows += [row for row in seen[:count] if len(row) == len(table.columns)]
     return {name: [row[place] for row in rows] for place, name in enumerate(table.columns)}

@@ -23,7 +23,7 @@ from decimal import Decimal, InvalidOperation
 from math import isfinite
 
 from core.errors import PermanentError
-from importer.columns import CellFaultError, Column, Remembered, Step, as_texts, step
+from importer.columns import CellFaultError, Column, Faults, Step, as_texts
 from importer.patterns import compile_pattern
 from importer.phones import parse_phone
 from importer.problems import ProblemCode, refuse
@@ -75,18 +75,19 @@ def _words(text: str) -> list[str]:
 
 
 def _text_step(change: Callable[[str], str]) -> Step:
-    return step(
-        lambda value: change(value) if isinstance(value, str) else value,
-        lambda column: list(map(change, as_texts(column))),
-    )
+    """Changes texts, and leaves what is none; an empty text is nothing."""
 
+    def one(value: Cell) -> Cell:
+        return (change(value) or None) if isinstance(value, str) else value
 
-def _trim(_: Arguments) -> Step:
-    def many(column: Column) -> Column:
-        texts = list(map(str.strip, as_texts(column)))
+    def many(column: Column, faults: Faults) -> Column:  # noqa: ARG001 - there are none
+        try:
+            texts = list(map(change, as_texts(column)))
+        except TypeError:
+            return list(map(one, column))
         return [*texts] if all(texts) else [text or None for text in texts]
 
-    return step(lambda value: (value.strip() or None) if isinstance(value, str) else value, many)
+    return Step(one, many)
 
 
 def _enum(arguments: Arguments) -> Step:
@@ -100,8 +101,7 @@ def _enum(arguments: Arguments) -> Step:
             raise CellFaultError("the value is not in the list")
         return known[text]
 
-    remembered = Remembered(one)
-    return step(remembered.single, remembered.column)
+    return Step(one)
 
 
 def _null_if(arguments: Arguments) -> Step:
@@ -111,11 +111,16 @@ def _null_if(arguments: Arguments) -> Step:
     def one(value: Cell) -> Cell:
         return None if isinstance(value, str) and value.strip() in nothing else value
 
-    def many(column: Column) -> Column:
-        # The values are trimmed by now; most columns have none of these words.
-        return column if nothing.isdisjoint(as_texts(column)) else [one(value) for value in column]
+    def many(column: Column, faults: Faults) -> Column:  # noqa: ARG001 - there are none
+        try:
+            # The values are trimmed by now; most columns have none of these words.
+            if nothing.isdisjoint(as_texts(column)):
+                return column
+        except TypeError:
+            pass  # a list or an object is none of them
+        return list(map(one, column))
 
-    return step(one, many)
+    return Step(one, many)
 
 
 def _split(arguments: Arguments) -> Step:
@@ -134,7 +139,7 @@ def _split(arguments: Arguments) -> Step:
             raise CellFaultError("the value has no such part")
         return pieces[index] or None
 
-    return step(one)
+    return Step(one)
 
 
 def _regex(arguments: Arguments) -> Step:
@@ -146,8 +151,7 @@ def _regex(arguments: Arguments) -> Step:
             raise CellFaultError("the value does not have the expected form")
         return found.strip() or None
 
-    remembered = Remembered(one)
-    return step(remembered.single, remembered.column)
+    return Step(one)
 
 
 def _phone(arguments: Arguments) -> Step:
@@ -159,12 +163,12 @@ def _phone(arguments: Arguments) -> Step:
             raise CellFaultError("the value is not a telephone number with a country that is known")
         return number
 
-    return step(one)
+    return Step(one)
 
 
 def _const(arguments: Arguments) -> Step:
     value = arguments["value"]
-    return lambda column, faults: [value] * len(column)  # noqa: ARG005 - a constant has no faults
+    return Step(lambda _: value, is_for_none=True)
 
 
 def _scale(arguments: Arguments) -> Step:
@@ -185,7 +189,7 @@ def _scale(arguments: Arguments) -> Step:
             raise CellFaultError("the number is none that can be stored")
         return made
 
-    return step(one)
+    return Step(one)
 
 
 def _json_path(arguments: Arguments) -> Step:
@@ -206,11 +210,11 @@ def _json_path(arguments: Arguments) -> Step:
                 return None
         return value
 
-    return step(one)
+    return Step(one)
 
 
 _MAKERS: dict[OperationName, Callable[[Arguments], Step]] = {
-    OperationName.TRIM: _trim,
+    OperationName.TRIM: lambda _: _text_step(str.strip),
     OperationName.LOWER: lambda _: _text_step(str.lower),
     OperationName.UPPER: lambda _: _text_step(str.upper),
     OperationName.DATE: date_step,

@@ -1,13 +1,13 @@
 """From rows to records: a mapping compiled to work column by column, and a reject for all that does not fit."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress, repeat
+from itertools import compress
 from typing import Any
 
 from core.errors import PermanentError
-from importer.checks import column_check, record_check
-from importer.columns import Column, Fault, Faults, Step, has_none
+from importer.checks import check_step, record_check
+from importer.columns import CellFaultError, Chain, Column, Fault, Faults, Step, has_none
 from importer.operations import compile_operation, join
 from importer.problems import ProblemCode, Reject, refuse, shorten
 from importer.shapes import shape_of
@@ -56,9 +56,8 @@ class _Field:
     target: str
     places: tuple[int, ...]
     separator: str
-    steps: tuple[Step, ...]
-    check: Callable[[Column, Faults], None] | None
-    repairs: Mapping[str, tuple[Step, ...]]
+    chain: Chain
+    repairs: Mapping[str, Chain]
     is_required: bool
     label: str
 
@@ -87,23 +86,21 @@ class RowMaker:
         self._fields = [self._compile(mapped[name], places) for name in template.fields if name in mapped]
         if not self._fields:
             raise refuse(ProblemCode.NO_MAPPING, "nothing in the file was found for any field of the template")
-        self._empty = {name: None for name in template.fields if name not in mapped}
-        self._names = [field.target for field in self._fields]
+        self._records_of = _record_maker(template.fields, mapped)
         self._check_record = record_check(template.record)
 
     def _compile(self, field: FieldMapping, places: Mapping[str, int]) -> _Field:
         schema = self._template.schema_of(field.target)
         if absent := [name for name in field.columns if name not in places]:
             raise refuse(ProblemCode.NO_MAPPING, f"the mapping names {len(absent)} columns that the file does not have")
-        steps, made = _compile_steps(schema, field.operations)
+        definitions: Mapping[str, Any] = self._template.record.get("$defs", {})
         separators = [op.arguments.get("separator", " ") for op in field.operations if op.name is OperationName.CONCAT]
         return _Field(
             target=field.target,
             places=tuple(places[name] for name in field.columns),
             separator=separators[0] if separators else " ",
-            steps=steps,
-            check=column_check(schema, self._template.record.get("$defs", {}), made),
-            repairs={repair.shape: _compile_steps(schema, repair.operations)[0] for repair in field.repairs},
+            chain=_compile_chain(schema, definitions, field.operations),
+            repairs={repair.shape: _compile_chain(schema, definitions, repair.operations) for repair in field.repairs},
             is_required=field.target in self._template.required,
             label=" + ".join(field.columns),
         )
@@ -129,23 +126,21 @@ class RowMaker:
         """The rows that are as wide as the table, the place of each, and what is wrong with the others."""
         width = self._width
         faults: _RowFaults = {}
-        if set(map(len, rows)) <= {width}:
+        widths = list(map(len, rows))
+        if widths.count(width) == len(rows):
             return rows, range(len(rows)), faults
-        even: list[Row] = []
-        places: list[int] = []
-        for place, row in enumerate(rows):
-            if len(row) == width:
-                even.append(row)
-            elif len(row) > width and self._allows_more(row[width:]):
-                even.append(row[:width])
-            else:
-                code = ProblemCode.MISSING_CELL if len(row) < width else ProblemCode.EXTRA_CELL
-                if len(row) > width and isinstance(row[width], dict):
-                    code = ProblemCode.UNEXPECTED_COLUMN
-                faults[place] = [(None, (code, f"the row has {len(row)} cells, the table {width}"), True)]
+        even = [*rows]
+        for place in [place for place, found in enumerate(widths) if found != width]:
+            row = rows[place]
+            if len(row) > width and self._allows_more(row[width:]):
+                even[place] = row[:width]
                 continue
-            places.append(place)
-        return even, places, faults
+            code = ProblemCode.MISSING_CELL if len(row) < width else ProblemCode.EXTRA_CELL
+            if len(row) > width and isinstance(row[width], dict):
+                code = ProblemCode.UNEXPECTED_COLUMN
+            faults[place] = [(None, (code, f"the row has {len(row)} cells, the table {width}"), True)]
+        is_even = [place not in faults for place in range(len(rows))]
+        return list(compress(even, is_even)), list(compress(range(len(rows)), is_even)), faults
 
     def _allows_more(self, cells: Sequence[object]) -> bool:
         """Whether cells beyond the table's width are harmless: empty, or fields of JSON that nobody asked for."""
@@ -179,23 +174,15 @@ class RowMaker:
             column = join([list(source[place]) for place in field.places], field.separator)
         else:
             column = [None] * count
-        for step in field.steps:
-            column = step(column, found)
-        if field.check:
-            field.check(column, found)
+        column = field.chain.many(column, found)
         if found and field.repairs and len(field.places) == 1:
             _repair(field, source[field.places[0]], column, found)
         return column, found
 
     def _records(self, columns: list[Column], bad: set[int], faults: "_RowFaults") -> list[Record]:
-        names, empty, check = self._names, self._empty, self._check_record
-        rows = zip(*columns, strict=True)
+        rows, check = zip(*columns, strict=True), self._check_record
         is_good = [place not in bad for place in range(len(columns[0]))]
-        kept = compress(rows, is_good) if bad else rows
-        records: list[Record] = list(map(dict, map(zip, repeat(names), kept)))
-        if empty:
-            fields = self._template.fields
-            records = [{name: record.get(name) for name in fields} for record in records]
+        records = self._records_of(compress(rows, is_good) if bad else rows)
         if check is None:
             return records
         good = []
@@ -227,6 +214,19 @@ class RowMaker:
         )
 
 
+def _record_maker(names: Sequence[str], mapped: Container[str]) -> Callable[[Iterable[Row]], list[Record]]:
+    """Makes records of the values of the mapped fields; the others are None.
+
+    A dict that is written out takes half as long as one that is made of pairs, so it is: with numbers for names.
+    """
+    keys = ", ".join(f"k{place}" for place in range(len(names)))
+    pairs = ", ".join(f"k{place}: {f'v{place}' if name in mapped else None}" for place, name in enumerate(names))
+    values = ", ".join(f"v{place}" for place, name in enumerate(names) if name in mapped)
+    make: Callable[..., Callable[[Iterable[Row]], list[Record]]]
+    make = eval(f"lambda {keys}: lambda rows: [{{{pairs}}} for {values}, in rows]")  # noqa: S307 - see above
+    return make(*names)
+
+
 def _shown(value: object) -> object:
     """What a reject shows of a value: what is long as the beginning of its text."""
     if isinstance(value, list | dict) and len(text := str(value)) > _MOST_SHOWN:
@@ -238,8 +238,15 @@ type _RowFaults = dict[int, list[tuple[_Field | None, Fault, bool]]]
 """By place of the row: the field, the fault, and whether it costs the row."""
 
 
+def _compile_chain(schema: Mapping[str, Any], definitions: Mapping[str, Any], operations: Sequence[Operation]) -> Chain:
+    """The code of a field's operations, and of what its schema asks of what they make."""
+    steps, made = _compile_steps(schema, operations)
+    check = check_step(schema, definitions, made)
+    return Chain([*steps, check] if check else steps)
+
+
 def _compile_steps(schema: Mapping[str, Any], operations: Sequence[Operation]) -> tuple[tuple[Step, ...], str]:
-    """The code of a field's operations, and the type that it is sure to make; empty where it is sure of none."""
+    """The steps of a field's operations, and the type that they are sure to make; empty where they are sure of none."""
     chosen = [Operation(name=OperationName.TRIM), *operations]
     steps = [compile_operation(operation) for operation in chosen if operation.name is not OperationName.CONCAT]
     made = _made_by(chosen)
@@ -265,17 +272,15 @@ def _repair(field: _Field, source: Sequence[Cell], column: Column, faults: Fault
     """Try what else there is for the values that have a fault."""
     for place in list(faults):
         value = source[place]
-        steps = field.repairs.get(shape_of(value)) if isinstance(value, str) else None
-        if not steps:
+        chain = field.repairs.get(shape_of(value)) if isinstance(value, str) else None
+        if chain is None:
             continue
-        again: Column = [value]
-        found: Faults = {}
-        for step in steps:
-            again = step(again, found)
-        if field.check:
-            field.check(again, found)
-        if not found and again[0] is not None:
-            column[place] = again[0]
+        try:
+            again = chain.one(value)
+        except CellFaultError:
+            continue
+        if again is not None:
+            column[place] = again
             del faults[place]
 
 

@@ -1,12 +1,13 @@
 """From what stands in a file to typed values: numbers, dates, truth and text; one meaning, or a fault."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from math import isfinite
 
-from importer.columns import CellFaultError, Column, Remembered, Step, as_texts, step
+from importer.columns import CellFaultError, Column, Faults, Step, as_texts, cells, unless_none
 from importer.dates import is_zone, parse_date, parse_datetime
 from importer.numbers import parse_number, told_decimal
 from importer.problems import ProblemCode
@@ -14,7 +15,8 @@ from importer.readers import CellError
 from importer.values import Cell
 
 _LONGEST_PLAIN = 15  # characters of a number whose digits a float holds for sure
-_LONGEST_INT = 18
+_TEXTS = {str, type(None)}
+_PLAIN = {str, bool, int, type(None)}
 # fmt: off
 _TRUE = frozenset((
     "true", "t", "yes", "y", "1", "ja", "j", "wahr", "oui", "o", "vrai", "si",
@@ -57,18 +59,16 @@ def to_text(value: Cell) -> Cell:
 
 def text_step() -> Step:
     """Makes texts of whatever there is."""
-    return step(to_text, _only_texts)
+    return Step(to_text, _many_texts)
 
 
-def _only_texts(column: Column) -> Column:
-    if set(map(type, column)) != {str}:
-        raise TypeError
-    return column
+def _many_texts(column: Column, faults: Faults) -> Column:
+    return column if set(map(type, column)) <= _TEXTS else cells(column, faults, unless_none(to_text))
 
 
 def plain_step() -> Step:
     """Makes what JSON knows of whatever there is, for fields that may hold several types."""
-    return step(_to_plain, _only_plain)
+    return Step(_to_plain, _many_plain)
 
 
 def _to_plain(value: Cell) -> Cell:
@@ -76,10 +76,8 @@ def _to_plain(value: Cell) -> Cell:
     return value if is_plain or (isinstance(value, float) and isfinite(value)) else to_text(value)
 
 
-def _only_plain(column: Column) -> Column:
-    if not set(map(type, column)) <= {str, bool, int}:
-        raise TypeError
-    return column
+def _many_plain(column: Column, faults: Faults) -> Column:
+    return column if set(map(type, column)) <= _PLAIN else cells(column, faults, unless_none(_to_plain))
 
 
 def number_step(arguments: Mapping[str, str], *, is_whole: bool = False) -> Step:
@@ -106,9 +104,7 @@ def number_step(arguments: Mapping[str, str], *, is_whole: bool = False) -> Step
             raise CellFaultError("the number is not whole")
         return int(number)
 
-    if is_whole:
-        return step(one, _many_whole)
-    return step(one, {".": _many_points, ",": _many_commas, "": _many_plain}[decimal])
+    return Step(one, _many_numbers(one, "" if is_whole else decimal))
 
 
 def _number(value: Cell, decimal: str, affixes: frozenset[str]) -> int | float:
@@ -129,38 +125,59 @@ def _number(value: Cell, decimal: str, affixes: frozenset[str]) -> int | float:
     return number
 
 
-def _check(column: Column, allowed: bytes, longest: int) -> str:
-    """The column as one text.
-
-    Raises:
-        TypeError: A value is no text.
-        ValueError: A value has another character, or is so long that a float may not hold it.
-    """
-    texts = as_texts(column)
-    joined = "\n".join(texts)
-    if joined.encode().translate(None, allowed) or max(map(len, texts)) > longest:
-        raise ValueError
-    return joined
+def _read_points(text: str) -> int | float:
+    return float(text) if "." in text else int(text)
 
 
-def _many_points(column: Column) -> Column:
-    _check(column, b"0123456789.-\n", _LONGEST_PLAIN)
-    return [float(text) for text in as_texts(column)]
+def _read_commas(text: str) -> int | float:
+    return float(text.replace(",", ".")) if "," in text else int(text)
 
 
-def _many_commas(column: Column) -> Column:
-    made = list(map(float, _check(column, b"0123456789,-\n", _LONGEST_PLAIN).replace(",", ".").split("\n")))
-    if len(made) != len(column):
-        raise ValueError  # a cell of several lines is no number, and would push the others down
-    return [*made]
+_READS: Mapping[str, Callable[[str], int | float]] = {"": int, ".": _read_points, ",": _read_commas}
 
 
-def _many_plain(column: Column) -> Column:
-    _check(column, b"0123456789-\n", _LONGEST_INT)
-    return [int(text) for text in as_texts(column)]
+def _many_numbers(one: Callable[[Cell], Cell], decimal: str) -> Callable[[Column, Faults], Column]:
+    """Reads the numbers of a column that are written in the plainest way at once, and leaves the others to `one`."""
+    read, allowed = _READS[decimal], f"0123456789-\n{decimal}".encode()
+    is_plain = re.compile(rf"-?(?:[0-9]*[{decimal}])?[0-9]+" if decimal else "-?[0-9]+").fullmatch
+
+    def many(column: Column, faults: Faults) -> Column:
+        texts, made, odd = as_texts(column), list[Cell](), list[int]()
+        left = iter(texts)
+        while True:
+            try:
+                made.extend(map(read, left))  # as in `cells`
+                break
+            except (ValueError, TypeError, OverflowError):
+                odd.append(len(made))
+                made.append(None)
+        good = [text for text, value in zip(texts, made, strict=True) if value is not None] if odd else texts
+        if not _are_plain(good, allowed, decimal):
+            # Python reads more than that as a number: `1_0`, `+5`, digits of other scripts.
+            odd = [
+                place
+                for place, text in enumerate(texts)
+                if not (isinstance(text, str) and len(text) <= _LONGEST_PLAIN and is_plain(text))
+            ]
+        for place in odd:
+            made[place : place + 1] = cells(column[place : place + 1], faults, unless_none(one), place)
+        return made
+
+    return many
 
 
-_many_whole = _many_plain
+def _are_plain(texts: Sequence[str], allowed: bytes, decimal: str) -> bool:
+    """Whether nothing but short numbers of the allowed characters is in a column, as far as a quick look tells."""
+    try:
+        joined = "\n".join(texts)
+    except TypeError:
+        return False
+    return (
+        joined.isascii()
+        and not joined.encode().translate(None, allowed)
+        and max(map(len, texts), default=0) <= _LONGEST_PLAIN
+        and not (decimal and (joined.endswith(decimal) or f"{decimal}\n" in joined))
+    )
 
 
 def date_step(arguments: Mapping[str, str]) -> Step:
@@ -186,8 +203,7 @@ def date_step(arguments: Mapping[str, str]) -> Step:
         _refuse_date(text, order)
         return None
 
-    remembered = Remembered(one)
-    return step(remembered.single, remembered.column)
+    return Step(one)
 
 
 def _day_of(moment: datetime, *, drops_time: bool) -> str:
@@ -224,8 +240,7 @@ def datetime_step(arguments: Mapping[str, str]) -> Step:
             return None
         return made.isoformat().replace("+00:00", "Z")
 
-    remembered = Remembered(one)
-    return step(remembered.single, remembered.column)
+    return Step(one)
 
 
 def boolean_step(arguments: Mapping[str, str]) -> Step:
@@ -242,5 +257,4 @@ def boolean_step(arguments: Mapping[str, str]) -> Step:
             raise CellFaultError("the value is neither yes nor no")
         return known[text]
 
-    remembered = Remembered(one)
-    return step(remembered.single, remembered.column)
+    return Step(one)

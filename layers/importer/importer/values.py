@@ -57,7 +57,7 @@ class Table(Value):
 
 @dataclass(slots=True)
 class Chunk:
-    """Some rows of a table, in order; about a thousand.
+    """Some rows of a table, in order; some hundreds.
 
     Attributes:
         rows: The rows that could be read, each as wide as it is in the file (a format that leaves out empty cells

@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 
 from core.errors import PermanentError
 from importer import dialect
+from importer.cutting import Cutter
+from importer.encoding import TextEncoding
+from importer.lines import LineStream
 from importer.problems import Limits
 from importer.readers import ReadOptions, table_reader
+from importer.values import Dialect
 from tests.unit.importer.tables import read, source
 
 _DIALECTS = [
@@ -133,6 +137,30 @@ def test_what_is_written_as_csv_is_read_again(rows: list[tuple[str, str, str]]) 
     assert columns == ("id", "first name", "second", "third")
     assert found == [[f"id-{number}", *row] for number, row in enumerate(rows)]
     assert not rejects
+
+
+_PIECES = st.sampled_from([",", '"', '""', "a", " ", "é", "'", "\\", "\0", "\x0b", "\x1c", "\x85", "\u2028"])
+
+
+def _row_of(line: str, wanted: Dialect) -> list[str] | None:
+    try:
+        return next(csv.reader([line], dialect.csv_dialect(wanted), strict=True))
+    except csv.Error:
+        return None
+
+
+@given(
+    texts=st.lists(st.lists(_PIECES, max_size=9).map("".join), max_size=9),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    wanted=st.builds(Dialect, quote=st.sampled_from(['"', "'", ""]), skip_spaces=st.booleans()),
+)
+def test_a_line_without_a_quote_is_cut_as_the_csv_module_cuts_it(texts: list[str], end: str, wanted: Dialect) -> None:
+    lines = [f"{text}{end}" for text in texts if _row_of(text + end, wanted)]
+    stream = LineStream(io.BytesIO("".join(lines).encode()), offset=0, end=None, limit=1_000)
+    cutter = Cutter(stream, encoding=TextEncoding(), dialect=wanted, width=None, limits=Limits())
+    found = cutter.next_chunk({"offset": 0}, 100)
+    rows = [_row_of(line, wanted) or [] for line in lines]
+    assert (found[0].rows if found else []) == [row for row in rows if any(cell.strip() for cell in row)]
 
 
 @given(cut=st.integers(0, 6), ends=st.sampled_from(["\n", "\r\n"]))

@@ -4,6 +4,7 @@ import codecs
 
 import pytest
 
+from core.errors import PermanentError
 from importer import encoding
 from importer.readers import ReadOptions, table_reader
 from tests.unit.importer.tables import read, source
@@ -75,3 +76,10 @@ def test_wide_text_goes_on_where_it_stopped() -> None:
         chunks = list(file.read(table, table.start))
         again = list(file.read(table, chunks[0].end))
     assert [chunk.rows for chunk in again] == [chunk.rows for chunk in chunks[1:]]
+
+
+@pytest.mark.parametrize("name", ["utf-7", "unicode_escape", "raw-unicode-escape", "base64", "klingon"])
+def test_an_encoding_that_is_none_or_makes_halves_of_characters_is_refused(name: str) -> None:
+    with pytest.raises(PermanentError) as refused:
+        read("csv", "a,b\n+2AA-,\\ud800\n", encoding=name)
+    assert refused.value.code == "encoding"

@@ -33,7 +33,7 @@ from importer.problems import Limits, ProblemCode, refuse
 from importer.source import Source
 from importer.values import Chunk, Page, Position, Table
 
-CHUNK_ROWS = 1_000  # 5,000 are slower: they leave the processor's cache
+CHUNK_ROWS = 500  # more are slower: they leave the processor's cache
 CHUNK_BYTES = 16 * 1024 * 1024  # of rows that are large: fewer of them make a chunk
 
 

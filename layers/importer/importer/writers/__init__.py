@@ -63,15 +63,7 @@ class WholeWriter(Protocol):
         """Write all records, which come in chunks, to `path`; memory stays bounded."""
 
 
-_SCALARS = frozenset(("string", "number", "integer", "boolean", "null"))
-
 type Writer = StreamWriter | WholeWriter
-
-
-def is_flat(fields: Sequence[OutputField]) -> bool:
-    """Whether no field can hold a list or an object."""
-    kinds = [field.schema.get("type") for field in fields]
-    return all(set(kind if isinstance(kind, list) else [kind]) <= _SCALARS for kind in kinds)
 
 
 def load_writer(format_name: str) -> Writer:

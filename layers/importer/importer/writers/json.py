@@ -6,7 +6,7 @@ from typing import Final, Literal
 import orjson
 
 from importer.values import Record
-from importer.writers import OutputField, StreamWriter, is_flat
+from importer.writers import OutputField, StreamWriter
 
 
 class _JsonArray:
@@ -19,11 +19,7 @@ class _JsonArray:
     def encode(self, records: Sequence[Record], fields: Sequence[OutputField], written: int) -> bytes:
         if not records:
             return b""
-        start = b",\n" if written else b"\n"
-        if not is_flat(fields):
-            return start + b",\n".join([orjson.dumps(record) for record in records])
-        # A quote inside a text is escaped: `},{"` is always between two records.
-        return start + orjson.dumps(records)[1:-1].replace(b'},{"', b'},\n{"')
+        return (b",\n" if written else b"\n") + b",\n".join(map(orjson.dumps, records))
 
     def tail(self, fields: Sequence[OutputField], written: int) -> bytes:
         return b"\n]\n" if written else b"]\n"
