@@ -35,7 +35,7 @@ from agent.tools.sub_agent import SubAgents
 from core.configuration import Input
 from core.errors import PermanentError, RetryableError, ServiceError
 from core.events import MessageReceived
-from core.models import Company, ConversationStatus, Message, Task, ToolUsage, User
+from core.models import STOPPED, UNDECIDED, Company, ConversationStatus, Message, Task, ToolUsage, User
 from core.platforms import Outbound, Reply, reply_to
 from core.queues import Delivery
 from core.store import Claim, ClaimLostError, Opening, keys
@@ -217,7 +217,7 @@ class _Turn:
         """Where a reply is shown that an earlier delivery stored."""
         self._delivering.stored_reply = reply
         shown = self._delivering.open(reply.outgoing_ids, past.answered_ids, is_redelivery=True)
-        is_stopped = reply.finish_reason == "canceled"
+        is_stopped = reply.finish_reason in {STOPPED, UNDECIDED}
         status = ConversationStatus.CANCELED if is_stopped else ConversationStatus.COMPLETED
         self._store.release_claim(claim, status=status, now=self._use.clock())
         return shown
@@ -245,8 +245,9 @@ class _Turn:
             run = self._make_run(claim, question, task, input_, prompt, shown, agents, silent, abandoned)
             try:
                 reply = self._run(claim, question, task, input_, run, recorded, place, shown)
-            except TurnStoppedError:
-                return self._stop(claim, question, entries.count_spent(task, *run.spent()), shown, run.used()), shown
+            except TurnStoppedError as exc:
+                spent = entries.count_spent(task, *run.spent())
+                return self._stop(claim, question, spent, shown, run.used(), exc.finish_reason), shown
             except (QuestionChangedError, PermanentError):
                 self._before = run.totals()
                 self._task = entries.count_spent(task, *run.spent())
@@ -369,10 +370,12 @@ class _Turn:
             silent_steps=silent,
         )
 
-    def _stop(self, claim: Claim, question: Message, task: Task, shown: Reply, used: Sequence[ToolUsage]) -> Message:
+    def _stop(
+        self, claim: Claim, question: Message, task: Task, shown: Reply, used: Sequence[ToolUsage], finish_reason: str
+    ) -> Message:
         """End a turn that somebody stopped: what was said stands, with a word that it was stopped."""
         now = self._use.clock()
-        answered = entries.make_stopped("".join(self._spoken_so_far), task)
+        answered = entries.make_stopped("".join(self._spoken_so_far), task, finish_reason)
         reply = entries.make_reply(question, answered, used=used, outgoing_ids=shown.outgoing_ids, now=now)
         self._store.cancel_turn(claim, reply, task, now=now)
         self._delivering.stored_reply = reply

@@ -247,12 +247,12 @@ def complete_task(task: Task, answered: Answered, *, now: datetime) -> Task:
     )
 
 
-def make_stopped(said: str, task: Task) -> Answered:
-    """What stands of an answer that somebody stopped."""
+def make_stopped(said: str, task: Task, finish_reason: str) -> Answered:
+    """What stands of an answer that somebody stopped, or that nobody approved."""
     return Answered(
         text=said.rstrip(),
         raw=said,
-        finish_reason="canceled",
+        finish_reason=finish_reason,
         usage=None,
         cost=None,
         model=task.model or "",

@@ -11,7 +11,7 @@ from agent.tools.ask_person import AskPerson
 from agent.tools.schema import check_arguments
 from core.call_texts import describe_call
 from core.events import MessageReceived
-from core.models import Approval, ApprovalStatus, Company, Conversation, Message, Task, ToolStatus, ToolUsage
+from core.models import UNDECIDED, Approval, ApprovalStatus, Company, Conversation, Message, Task, ToolStatus, ToolUsage
 from core.platforms import Button, Outbound, Question, Reply, reply_to
 from core.store import Claim, Store, keys
 from core.texts import say
@@ -49,6 +49,12 @@ class TurnParkedError(TurnInterruptedError):
     def __init__(self, waiting: Sequence[ToolUsage]) -> None:
         super().__init__("calls wait for an approval")
         self.waiting = tuple(waiting)
+
+
+class NobodyDecidedError(TurnStoppedError):
+    """The turn waited for an approval for as long as it may."""
+
+    finish_reason = UNDECIDED
 
 
 class PersonAskedError(TurnInterruptedError):
@@ -99,7 +105,8 @@ def sort(usages: Sequence[ToolUsage], tools: Mapping[str, Tool], now: datetime) 
     """What becomes of each call now. A call that its tool could not take is free: it is told so without being made.
 
     Raises:
-        TurnStoppedError: The turn was stopped while it waited, or waited too long.
+        TurnStoppedError: The turn was stopped while it waited.
+        NobodyDecidedError: It waited too long.
     """
     calls = Calls()
     for usage in usages:
@@ -126,8 +133,10 @@ def _sort_approved(calls: Calls, usage: ToolUsage, approval: Approval, now: date
             calls.settled.append(_refuse(usage, _DENIED))
         case ApprovalStatus.WAITING if now < approval.until:
             calls.waiting.append(usage)
-        case _:
+        case ApprovalStatus.CANCELED:
             raise TurnStoppedError
+        case _:
+            raise NobodyDecidedError
 
 
 def _refuse(usage: ToolUsage, text: str) -> ToolUsage:

@@ -14,7 +14,7 @@ from types import TracebackType
 
 from agent.tools import TurnInterruptedError
 from core.errors import ServiceError
-from core.models import Conversation
+from core.models import STOPPED, Conversation
 from core.store import Claim, ClaimLostError, Interruption, Store
 from core.telemetry import logger
 
@@ -22,7 +22,9 @@ _SECONDS_BETWEEN = 1.5  # a stop counts within two seconds; a short answer never
 
 
 class TurnStoppedError(TurnInterruptedError):
-    """Somebody asked this turn to stop."""
+    """Somebody asked this turn to stop. `finish_reason` is that of its reply."""
+
+    finish_reason = STOPPED
 
 
 class QuestionChangedError(TurnInterruptedError):

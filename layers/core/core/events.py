@@ -111,6 +111,7 @@ class SignalKind(StrEnum):
     DELETE = "delete"  # a question was taken back
     FEEDBACK = "feedback"  # an answer was good or bad
     APPROVAL = "approval"  # somebody approved or denied what a tool is to do
+    OVERDUE = "overdue"  # nobody did in time
     WELCOME = "welcome"  # somebody opened a place to talk to the assistant and has said nothing yet
     HOME = "home"  # somebody opened the assistant's home page
     INSTALL = "install"  # a workspace took the app in

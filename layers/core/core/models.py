@@ -316,6 +316,11 @@ def _read_part(part: ContentPart) -> str:
     return part.text or ""
 
 
+# Why a reply ends that no model ended.
+STOPPED = "canceled"  # somebody said stop
+UNDECIDED = "undecided"  # nobody approved or denied a call in time
+
+
 class Message(Value):
     """One message of a conversation (LLMConversationMessage) with its content parts."""
 

@@ -172,6 +172,14 @@ class SignalSettings(ConsumerSettings):
     messages_queue_url: Name  # of messages whose turn waited for a signal
 
 
+class OverdueSettings(FunctionSettings):
+    """What looks for overdue approvals is told."""
+
+    table_name: Name
+    bucket_name: Name
+    signals_queue_url: Name
+
+
 class SlackInstallSettings(FunctionSettings):
     """What installs in Slack and keeps its tokens fresh is told."""
 

@@ -2,12 +2,13 @@
 
 from typing import Literal
 
-from core.models import Message
+from core.models import STOPPED, UNDECIDED, Message
 
 type Notice = Literal[
     "refusal",
     "cut",
     "stopped",
+    "undecided",
     "nothing-to-stop",
     "approval",
     "approve",
@@ -36,6 +37,7 @@ _ENGLISH = {
     ),
     "cut": "\n\n_(The answer reached its length limit and stops here. Ask me to go on.)_",
     "stopped": "\n\n_(Stopped at your request.)_",
+    "undecided": "\n\n_(Nobody decided in time, so I did not go on. Ask me again if it is still wanted.)_",
     "nothing-to-stop": "Nothing is being answered here any more.",
     "approval": "**May I do this?**",
     "approve": "Approve",
@@ -70,6 +72,10 @@ _GERMAN = {
     ),
     "cut": "\n\n_(Die Antwort hat ihre Höchstlänge erreicht und endet hier. Bitten Sie mich, weiterzuschreiben.)_",
     "stopped": "\n\n_(Auf Ihren Wunsch angehalten.)_",
+    "undecided": (
+        "\n\n_(Niemand hat rechtzeitig entschieden, deshalb habe ich nicht weitergemacht. "
+        "Fragen Sie mich noch einmal, wenn es noch gewünscht ist.)_"
+    ),
     "nothing-to-stop": "Hier wird gerade nichts mehr beantwortet.",
     "approval": "**Darf ich das tun?**",
     "approve": "Genehmigen",
@@ -126,6 +132,9 @@ _FRENCH = {
     ),
     "cut": "\n\n_(La réponse a atteint sa longueur maximale et s'arrête ici. Demandez-moi de continuer.)_",
     "stopped": "\n\n_(Arrêté à votre demande.)_",
+    "undecided": (
+        "\n\n_(Personne n'a décidé à temps, je n'ai donc pas continué. Redemandez-le-moi si c'est toujours souhaité.)_"
+    ),
     "nothing-to-stop": "Plus aucune réponse n'est en cours ici.",
     "approval": "**Puis-je le faire ?**",
     "approve": "Approuver",
@@ -176,6 +185,7 @@ _SPANISH = {
     ),
     "cut": "\n\n_(La respuesta ha alcanzado su longitud máxima y termina aquí. Pídame que continúe.)_",
     "stopped": "\n\n_(Detenido a petición suya.)_",
+    "undecided": "\n\n_(Nadie decidió a tiempo, así que no continué. Pídamelo otra vez si todavía lo desea.)_",
     "nothing-to-stop": "Aquí ya no hay ninguna respuesta en curso.",
     "approval": "**¿Puedo hacerlo?**",
     "approve": "Aprobar",
@@ -225,6 +235,7 @@ _PORTUGUESE = {
     ),
     "cut": "\n\n_(A resposta atingiu o tamanho máximo e termina aqui. Peça que eu continue.)_",
     "stopped": "\n\n_(Interrompido a seu pedido.)_",
+    "undecided": "\n\n_(Ninguém decidiu a tempo, por isso não continuei. Peça-me outra vez se ainda o desejar.)_",
     "nothing-to-stop": "Já não há nenhuma resposta em andamento aqui.",
     "approval": "**Posso fazer isto?**",
     "approve": "Aprovar",
@@ -273,6 +284,7 @@ _JAPANESE = {
     ),
     "cut": "\n\n_(回答が長さの上限に達したため、ここで終わります。続きが必要な場合はお知らせください。)_",
     "stopped": "\n\n_(ご要望により停止しました。)_",
+    "undecided": "\n\n_(期限までに決定がなかったため、続行しませんでした。必要であればもう一度お尋ねください。)_",
     "nothing-to-stop": "ここで進行中の回答はもうありません。",
     "approval": "**実行してもよろしいですか?**",
     "approve": "承認",
@@ -325,6 +337,11 @@ def _texts_in(language: str | None) -> dict[str, str]:
 
 def speak(reply: Message) -> str:
     """What a platform shows of a stored reply."""
-    notices: dict[str | None, Notice] = {"length": "cut", "canceled": "stopped", "content_filter": "withheld"}
+    notices: dict[str | None, Notice] = {
+        "length": "cut",
+        STOPPED: "stopped",
+        UNDECIDED: "undecided",
+        "content_filter": "withheld",
+    }
     notice = notices.get(reply.finish_reason)
     return reply.text + say(notice, reply.language) if notice else reply.text

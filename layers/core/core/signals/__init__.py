@@ -13,7 +13,7 @@ from core.models import Installation
 from core.platforms import Outbound
 from core.queues import Delivery
 from core.signals.answers import name_answer
-from core.signals.approval import decide
+from core.signals.approval import decide, expire
 from core.signals.case import Case
 from core.signals.feedback import note_feedback
 from core.signals.installations import uninstall
@@ -25,6 +25,7 @@ from core.telemetry import logger, metrics
 
 _SUBJECTS: Mapping[SignalKind, Callable[[Case], str]] = {
     SignalKind.APPROVAL: decide,
+    SignalKind.OVERDUE: expire,
     SignalKind.STOP: stop,
     SignalKind.FEEDBACK: note_feedback,
     SignalKind.WELCOME: welcome,
@@ -33,8 +34,8 @@ _SUBJECTS: Mapping[SignalKind, Callable[[Case], str]] = {
     SignalKind.EDIT: edit,
     SignalKind.DELETE: delete,
 }
-# What is about the installation itself is handled where it is switched off, too.
-_OF_INSTALLATIONS = frozenset({SignalKind.INSTALL, SignalKind.UNINSTALL})
+# What is about the installation itself is handled where it is switched off, too, and so is what must come to an end.
+_ALWAYS = frozenset({SignalKind.INSTALL, SignalKind.UNINSTALL, SignalKind.OVERDUE})
 
 
 def handle_signal(
@@ -60,7 +61,7 @@ def handle_signal(
         _end(signal, "unhandled")
         return
     installation = store.directory.find_installation(signal.address.platform, signal.address.workspace_id)
-    if installation is None or not (installation.enabled or signal.kind in _OF_INSTALLATIONS):
+    if installation is None or not (installation.enabled or signal.kind in _ALWAYS):
         _end(signal, "no-installation")
         return
     case = Case(

@@ -1,4 +1,4 @@
-"""APPROVAL: somebody pressed a button under the question whether a tool may be called.
+"""APPROVAL: somebody pressed a button under the question whether a tool may be called. OVERDUE: nobody did in time.
 
 The decision is recorded on the call itself, where the first one stands; then the question's message says what was
 decided and by whom, and the message whose turn waits is put on its queue again. Delivered twice, all of it is the same.
@@ -40,6 +40,24 @@ def decide(case: Case) -> str:
     _close(case, case.open_platform(), decided, decided.approval)
     _resume(case, decided, approval)
     return decided.approval.status.value.lower()
+
+
+def expire(case: Case) -> str:
+    """End what nobody decided in time: the buttons are closed, and the turn that waits comes to its end."""
+    found = _find(case)
+    if found is None:
+        return "not-here"
+    usage, approval = found
+    if case.clock() < approval.until:
+        return "not-due"
+    expired = case.store.waiting.decide(
+        case.company_id, usage, ApprovalStatus.EXPIRED, decided_by=None, now=case.clock()
+    )
+    if expired is None or expired.approval is None or expired.approval.status is not ApprovalStatus.EXPIRED:
+        return "decided"
+    _close(case, case.open_platform(), expired, expired.approval)
+    _resume(case, expired, approval)
+    return "expired"
 
 
 def withdraw(case: Case, conversation_id: str, task_id: str | None) -> bool:

@@ -15,7 +15,7 @@
 | Conversation | `C#co#V#conv` | `#META` | `C#co#U#user` / time of the last finished turn |
 | Message | `C#co#V#conv` | `M#<ulid>` | |
 | Task | `C#co#V#conv` | `T#<ulid of its question>` | `C#co#F` / updatedAt, only while FAILED |
-| Tool usage | `C#co#V#conv` | `U#<ulid of its question>#nnnnnn` | |
+| Tool usage | `C#co#V#conv` | `U#<ulid of its question>#nnnnnn` | `C#co#W` / approvalUntil, while it waits |
 | Feedback | `C#co#V#conv` | `F#<ulid of its answer>#user` | |
 | Summary | `C#co#V#conv` | `S#<ulid of the last message in it>` | |
 | Usage | `C#co#Q#yyyymm` | `D#dd#U#user`, `M#nn` | |
@@ -251,6 +251,11 @@ def tool_usage_key(company_id: str, question_id: str, place: str) -> Key:
     """One use of a tool, by the question that it was for and its place among the uses for that."""
     conversation_id, ulid = split_message_id(question_id)
     return conversation_partition(company_id, conversation_id), f"{tool_usages_of(ulid)}{place}"
+
+
+def waiting_partition(company_id: str) -> str:
+    """A company's calls that wait for an approval, in GSI1 by when they no longer do."""
+    return _join("C", company_id, "W")
 
 
 def summary_key(company_id: str, conversation_id: str, ulid: str) -> Key:

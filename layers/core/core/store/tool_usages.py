@@ -1,10 +1,11 @@
 """Uses of tools in the table: beside the messages of their conversation, all of one step in one request."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from core.errors import PermanentError
-from core.models import Approval, ApprovalStatus, ToolUsage, Usage
+from core.models import Approval, ApprovalStatus, ToolStatus, ToolUsage, Usage, to_iso
 from core.store import keys
 from core.store.claims import Claim
 from core.store.expiry import Expiry
@@ -59,6 +60,13 @@ class ToolUsages:
         """What was used in a conversation, in order."""
         return self._list(company_id, conversation_id, keys.TOOL_USAGES)
 
+    def list_overdue(self, company_id: str, now: datetime, limit: int) -> tuple[ToolUsage, ...]:
+        """The calls of a company that wait for an approval and may no longer get one, the first `limit` of them."""
+        is_over = ToolUsageItem.gsi1sk <= to_iso(now)
+        partition = keys.waiting_partition(company_id)
+        found = self._table.query_index("GSI1", partition, is_over, limit=limit, newest_first=False)
+        return tuple(map(self._unpack, self._table.get_many(ToolUsageItem, found)))
+
     def _list(self, company_id: str, conversation_id: str, beginning: str) -> tuple[ToolUsage, ...]:
         partition = keys.conversation_partition(company_id, conversation_id)
         places = ToolUsageItem.sk.startswith(beginning)
@@ -73,7 +81,7 @@ class ToolUsages:
         place = keys.text_place(company_id, conversation_id, ulid, usage.place_of_use.replace("#", "-"))
         packed = self._overflow.pack(place, texts, expiry)
         counts = {name: _pack_tokens(getattr(usage, name)) for name in ("step_usage", "spent")}
-        approval = _pack_approval(usage.approval) if usage.approval else {}
+        approval = _pack_approval(company_id, usage, usage.approval) if usage.approval else {}
         return ToolUsageItem.from_value(usage, key, ttl=expiry and expiry.ttl, **counts, **packed, **approval)
 
     def _unpack(self, item: ToolUsageItem) -> ToolUsage:
@@ -81,8 +89,11 @@ class ToolUsages:
         return ToolUsage.model_validate({**stored, "approval": _unpack_approval(item, stored)})
 
 
-def _pack_approval(approval: Approval) -> dict[str, object]:
+def _pack_approval(company_id: str, usage: ToolUsage, approval: Approval) -> dict[str, object]:
+    is_waiting = approval.status is ApprovalStatus.WAITING and usage.status is ToolStatus.STARTED
+    listed = {"gsi1pk": keys.waiting_partition(company_id), "gsi1sk": to_iso(approval.until)}
     return {
+        **(listed if is_waiting else {}),
         "approval": approval.status.value,
         "approval_by": [approval.user_id, *approval.approvers],
         "approval_until": approval.until,

@@ -56,6 +56,10 @@ class Waiting:
         started = (each for each in found if each.status is ToolStatus.STARTED)
         return tuple(each for each in started if each.approval and each.approval.status in statuses)
 
+    def list_overdue(self, company_id: str, now: datetime, *, limit: int) -> tuple[ToolUsage, ...]:
+        """The calls of a company that wait for an approval and may no longer get one, the longest waiting first."""
+        return self._usages.list_overdue(company_id, now, limit)
+
     def forget_messages(self, company_id: str, question_id: str) -> None:
         """Forget the message that the calls for a question were to be delivered again with."""
         for usage in self._usages.list_of_question(company_id, question_id):
@@ -74,7 +78,10 @@ class Waiting:
         Returns:
             The call with the decision that stands; None where the call is gone.
         """
-        actions = [ToolUsageItem.approval.set(status.value), ToolUsageItem.decided_at.set(now)]
+        actions = [
+            *(ToolUsageItem.approval.set(status.value), ToolUsageItem.decided_at.set(now)),
+            *(ToolUsageItem.gsi1pk.remove(), ToolUsageItem.gsi1sk.remove()),
+        ]
         if decided_by:
             actions.append(ToolUsageItem.decided_by.set(decided_by))
         waiting = (ToolUsageItem.approval == ApprovalStatus.WAITING.value) & (
