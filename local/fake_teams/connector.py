@@ -69,6 +69,15 @@ class Connector:
         posted.change = self._state.touch()
         return 200, {}
 
+    def open(self, fields: Mapping[str, object]) -> tuple[int, dict[str, object]]:
+        """The personal chat with one person; there is one, however often it is asked for."""
+        members, bot = fields.get("members"), fields.get("bot")
+        wanted = members[0].get("id") if isinstance(members, list) and len(members) == 1 else None
+        member = self._state.find_member(wanted) if isinstance(wanted, str) else None
+        if member is None or not isinstance(bot, dict) or bot.get("id") != self._bot_id or not fields.get("tenantId"):
+            raise ConnectorError(400, "BadSyntax", "Incorrect conversation creation parameters")
+        return 201, {"id": self._state.personal.setdefault(member.id, f"a:1personal-chat-of-{member.id}")}
+
     def member(self, conversation: str, user_id: str) -> tuple[int, dict[str, object]]:
         """Who somebody in the conversation is."""
         self._check(conversation, {})

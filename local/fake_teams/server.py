@@ -203,6 +203,8 @@ class FakeTeams:
 
     def _call(self, name: str, request: Request) -> tuple[int, dict[str, object]]:
         parts = request.parts[3:]  # after <region>/v3/conversations
+        if name == "open":
+            return self.connector.open(request.json())
         if name == "member":
             return self.connector.member(parts[0], parts[2])
         if name == "put":
@@ -236,6 +238,8 @@ def name_of(request: Request) -> str:
         return "token"
     if verb == "GET" and (parts[:1] == ["files"] or parts[1:3] == ["v3", "attachments"]):
         return "file"
+    if verb == "POST" and parts[1:] == ["v3", "conversations"]:
+        return "open"
     if parts[1:3] != ["v3", "conversations"] or len(parts) < 5:
         return "unknown"
     if parts[4] == "members" and verb == "GET":

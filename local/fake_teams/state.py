@@ -97,6 +97,7 @@ class TeamsState:
         self.activities: dict[str, Posted] = {}
         self.files: dict[str, bytes] = {}
         self.closed: dict[str, str] = {}  # conversation to the code it is refused with
+        self.personal: dict[str, str] = {}  # of people, where the assistant talks to them alone
         self.typing: list[str] = []  # conversations in which the assistant showed that it types
         self.change = 0
         self._last_id = 0

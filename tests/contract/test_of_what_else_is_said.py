@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.errors import PermanentError
 from core.platforms import (
     Button,
     CommentForm,
@@ -68,6 +69,29 @@ def test_a_question_is_closed_by_another_process(stage: Stage, place: Place) -> 
     stage.outbound().close_question(stage.target(message), ids, "Expired.")
     (closed,) = stage.shown(message)
     assert (closed.text, list(closed.buttons)) == ("Expired.", [])
+
+
+def test_somebody_else_is_asked_alone(stage: Stage) -> None:
+    message = stage.ask(place="channel")
+    outbound = stage.outbound()
+    alone, again = (outbound.open_chat(stage.platform.person[0], message) for _ in range(2))
+    assert alone == again
+    assert alone.is_direct
+    assert alone.workspace_id == message.address.workspace_id
+    there = message.model_copy(update={"address": alone})
+    ids = outbound.ask(stage.target(there), _QUESTION, posted=stage.recorded.append)
+    assert stage.texts(message) == []
+    (asked,) = stage.shown(there)
+    assert (asked.text, list(asked.buttons)) == ("Shall I cancel order 7?", ["Yes", "No"])
+    stage.outbound().close_question(stage.target(there), ids, "Approved by Alice.")
+    (closed,) = stage.shown(there)
+    assert (closed.text, list(closed.buttons)) == ("Approved by Alice.", [])
+
+
+def test_a_person_whom_the_platform_does_not_know_cannot_be_asked_alone(stage: Stage) -> None:
+    message = stage.ask(place="channel")
+    with pytest.raises(PermanentError):
+        stage.outbound().open_chat(stage.platform.unknown_user, message)
 
 
 @_PLACES

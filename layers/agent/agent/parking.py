@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from agent.approvers import Approvers
 from agent.stopping import TurnStoppedError
 from agent.tools import Tool, ToolContext, ToolResult, TurnInterruptedError
 from agent.tools.ask_person import AskPerson
@@ -194,23 +195,27 @@ class Parking:
         if said:
             ids = dict.fromkeys((*task.outgoing_ids, *shown.finish(said)))
             self.store.save_task_outgoing_ids(company_id, task, tuple(ids))
+        approvers = Approvers(self.store, self.outbound, company_id, self.message, self.question)
         for usage in waiting:
-            if usage.approval and not usage.approval.message_ids:
-                self._show(company_id, usage)
+            if usage.approval:
+                self._show(usage, usage.approval, approvers)
         self.store.park(self.claim, now=self.clock())
 
-    def _show(self, company_id: str, usage: ToolUsage) -> None:
+    def _show(self, usage: ToolUsage, approval: Approval, approvers: Approvers) -> None:
         def remember(ids: tuple[str, ...]) -> None:
-            self.store.waiting.note_shown(company_id, usage, ids)
+            self.store.waiting.note_shown(approvers.company_id, usage, ids)
 
-        reference = refer_to(usage)
+        reference, language = refer_to(usage), self.question.language
         buttons = (
-            Button(label=say("approve", self.question.language), value="approve", reference=reference, style="primary"),
-            Button(label=say("deny", self.question.language), value="deny", reference=reference, style="danger"),
+            Button(label=say("approve", language), value="approve", reference=reference, style="primary"),
+            Button(label=say("deny", language), value="deny", reference=reference, style="danger"),
         )
-        text = f"{say('approval', self.question.language)}\n\n{describe_call(usage.name, usage.request)}"
-        target = reply_to(self.message, is_unrecorded=True, is_alone=True)
-        self.outbound.ask(target, Question(text=text, buttons=buttons), posted=remember)
+        if not approval.message_ids:
+            said = (say("approval", language), describe_call(usage.name, usage.request), approvers.name(approval))
+            target = reply_to(self.message, is_unrecorded=True, is_alone=True)
+            question = Question(text="\n\n".join(filter(None, said)), buttons=buttons)
+            self.outbound.ask(target, question, posted=remember)
+        approvers.ask(usage, approval, buttons)
 
 
 def count_silent(recorded: Sequence[ToolUsage]) -> int:

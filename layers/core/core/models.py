@@ -209,6 +209,7 @@ class Approval(Value):
         user_id: Who asked; may decide, as may `approvers` (user ids or e-mail addresses).
         message: The MessageReceived to be delivered again, as JSON; empty once the call has its result.
         message_ids: Platform messages of the question with the buttons.
+        asked_alone: By channel, the messages in which approvers were asked alone; empty before those are known.
     """
 
     status: ApprovalStatus = ApprovalStatus.WAITING
@@ -217,6 +218,7 @@ class Approval(Value):
     until: Time
     message: str = ""
     message_ids: tuple[str, ...] = ()
+    asked_alone: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     decided_by: str | None = None
     decided_at: Time | None = None
 

@@ -31,7 +31,8 @@ def configure(stack: Stack, limits: Limits, *, version: int = 1, **settings: Any
 
 def asked(stack: Stack, mark: str) -> int:
     """How often the model was asked something with this in it."""
-    return sum(mark in json.dumps((each.body or {})["input"][-1], ensure_ascii=False) for each in stack.model.requests)
+    bodies: list[dict[str, Any]] = [each.body or {} for each in stack.model.requests]
+    return sum(mark in json.dumps(body["input"][-1], ensure_ascii=False) for body in bodies)
 
 
 def used(stack: Stack, user_id: str) -> int:

@@ -293,6 +293,9 @@ class Outbound(Protocol):
     def show_working(self, target: ReplyTarget) -> None:
         """Show that the assistant is at work, until it says something. A courtesy: raises nothing of the platform's."""
 
+    def open_chat(self, external_user_id: str, at: MessageReceived) -> Address:
+        """Where the assistant talks to this person alone; the same at every call. Raises as `finish` does."""
+
     def ask(self, target: ReplyTarget, question: Question, *, posted: Posted) -> tuple[str, ...]:
         """Show `question` with its buttons, once, and return the ids of the platform messages that hold it.
 
@@ -304,10 +307,7 @@ class Outbound(Protocol):
         """Let the messages `ids` of a question say `text`, without buttons. Twice is once. Raises as `finish` does."""
 
     def welcome(self, target: ReplyTarget, welcome: Welcome) -> None:
-        """Greet, and offer what could be asked; once for `target.in_reply_to`. Raises as `Reply.finish` does.
-
-        A platform without suggested prompts names them in the greeting.
-        """
+        """Greet, and offer what could be asked, in words if need be; once for `target.in_reply_to`. Raises as above."""
 
     def show_home(self, external_user_id: str, home: HomePage) -> None:
         """Show the person's page. Does nothing where the platform has no such page. Raises as `Reply.finish` does."""

@@ -4,6 +4,8 @@ The decision is recorded on the call itself, where the first one stands; then th
 decided and by whom, and the message whose turn waits is put on its queue again. Delivered twice, all of it is the same.
 """
 
+from contextlib import suppress
+
 from core.call_texts import describe_call
 from core.errors import PermanentError
 from core.events import MessageReceived
@@ -22,7 +24,7 @@ def decide(case: Case) -> str:
     if found is None:
         return "not-here"
     usage, approval = found
-    user = case.find_user()
+    user = case.recognise_user()
     if user is None:
         return "stranger"
     if not _may_decide(user, approval):
@@ -78,20 +80,30 @@ def withdraw(case: Case, conversation_id: str, task_id: str | None) -> bool:
 
 
 def _find(case: Case) -> tuple[ToolUsage, Approval] | None:
-    """The call that the button stands for, if it is of this company and asked for in this very place."""
+    """The call that the button stands for, if it is of this company, and asked for in this very place."""
     place = keys.split_use_reference(case.signal.reference)
     if place is None:
         return None
     conversation_id, _ = keys.split_message_id(place[0])
     conversation = case.store.get_conversation(case.company_id, conversation_id)
-    if conversation is None or not _is_at(conversation.address, case.signal.address):
+    if conversation is None:
         return None
     usage = case.store.waiting.find(case.company_id, *place)
-    return (usage, usage.approval) if usage and usage.approval else None
+    if usage is None or usage.approval is None:
+        return None
+    here = case.signal.address
+    is_alone = (here.platform, here.workspace_id) == _workspace_of(conversation.address) and (
+        here.channel_id in usage.approval.asked_alone
+    )
+    return (usage, usage.approval) if is_alone or _is_at(conversation.address, here) else None
 
 
 def _is_at(one: Address, other: Address) -> bool:
-    return (one.platform, one.workspace_id, one.channel_id) == (other.platform, other.workspace_id, other.channel_id)
+    return (*_workspace_of(one), one.channel_id) == (*_workspace_of(other), other.channel_id)
+
+
+def _workspace_of(address: Address) -> tuple[str, str]:
+    return address.platform, address.workspace_id
 
 
 def _may_decide(user: User, approval: Approval) -> bool:
@@ -102,9 +114,7 @@ def _may_decide(user: User, approval: Approval) -> bool:
 
 
 def _close(case: Case, outbound: Outbound, usage: ToolUsage, approval: Approval) -> None:
-    """Let the question's message say what stands."""
-    if not approval.message_ids:
-        return
+    """Let the question's messages say what stands, wherever it was asked."""
     by = case.store.directory.get_user(case.company_id, approval.decided_by) if approval.decided_by else None
     words: dict[ApprovalStatus, Notice] = {
         ApprovalStatus.APPROVED: "approved",
@@ -113,12 +123,20 @@ def _close(case: Case, outbound: Outbound, usage: ToolUsage, approval: Approval)
         ApprovalStatus.EXPIRED: "approval-expired",
     }
     said = say(words[approval.status], _language(case, usage)).replace("{person}", by.name if by else "?")
-    target = respond_to(case.signal, outgoing_ids=approval.message_ids)
     text = f"{said}\n\n{describe_call(usage.name, usage.request)}"
-    try:
-        outbound.close_question(target, approval.message_ids, text)
-    except PermanentError:
-        return  # the message is gone; the decision counts all the same
+    conversation_id, _ = keys.split_message_id(usage.message_id)
+    conversation = case.store.get_conversation(case.company_id, conversation_id)
+    home = conversation.address if conversation else case.signal.address
+    alone = {
+        home.model_copy(update={"channel_id": channel_id, "thread_id": "", "is_direct": True}): ids
+        for channel_id, ids in approval.asked_alone.items()
+    }
+    for place, ids in ({home: approval.message_ids} | alone).items():
+        if not ids:
+            continue
+        target = respond_to(case.signal.model_copy(update={"address": place}), outgoing_ids=ids)
+        with suppress(PermanentError):  # the message is gone; the decision counts all the same
+            outbound.close_question(target, ids, text)
 
 
 def _resume(case: Case, usage: ToolUsage, asked: Approval) -> None:

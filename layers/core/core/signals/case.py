@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.errors import PermanentError
 from core.events import MessageReceived, SignalReceived
-from core.models import Installation, User
+from core.models import Identity, Installation, User
 from core.platforms import Outbound, reply_to
 from core.store import Store
 
@@ -51,6 +52,41 @@ class Case:
             return None
         user = directory.get_user(self.company_id, identity.user_id)
         return user if user and user.enabled else None
+
+    def recognise_user(self) -> User | None:
+        """The same, and by the platform's e-mail address a colleague who never wrote to the assistant: remembered then.
+
+        Raises:
+            RetryableError: The platform cannot say now.
+        """
+        signal, directory = self.signal, self.store.directory
+        place = signal.address.platform, signal.address.workspace_id, signal.external_user_id
+        if user := self.find_user():
+            return user
+        known = directory.get_identity(self.company_id, *place) if signal.external_user_id else None
+        is_of_workspace = signal.external_user_workspace_id in ("", signal.address.workspace_id)
+        if not signal.external_user_id or not is_of_workspace or (known and known.user_id):
+            return None
+        try:
+            person = self.open_platform().identify(signal.external_user_id, signal)
+        except PermanentError:
+            return None
+        if not person.email or person.is_bot or person.workspace_id not in ("", signal.address.workspace_id):
+            return None
+        found = directory.find_user_by_email(self.company_id, person.email)
+        if found is None or not found.enabled:
+            return None
+        identity = Identity(
+            company_id=self.company_id,
+            platform=signal.address.platform,
+            workspace_id=signal.address.workspace_id,
+            external_user_id=signal.external_user_id,
+            user_id=found.id,
+            email=person.email,
+            created_at=self.clock(),
+        )
+        directory.put_identity(identity)
+        return found
 
     def find_conversation_id(self) -> str | None:
         """The conversation at the signal's place; None where there is none."""

@@ -11,7 +11,7 @@ from core.telemetry import metrics
 def note_feedback(case: Case) -> str:
     """Keep what somebody of the company thinks of an answer; who finds it bad is asked why, in a form or in words."""
     signal = case.signal
-    user = case.find_user()
+    user = case.recognise_user()
     if user is None:
         return "stranger"
     if signal.value not in ("up", "down"):

@@ -22,7 +22,7 @@ def stop(case: Case) -> str:
     """
     signal = case.signal
     is_operations = signal.reference.startswith(OPERATIONS) and not signal.external_user_id
-    if not is_operations and case.find_user() is None:
+    if not is_operations and case.recognise_user() is None:
         return "stranger"
     conversation_id = case.find_conversation_id()
     if conversation_id is None:

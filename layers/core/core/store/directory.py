@@ -24,6 +24,8 @@ from core.store.table import Delete, Put, Table
 
 _USED_STATES_SECONDS = 86_400  # a used state is remembered for longer than it is good
 
+_MOST_IDENTITIES = 5  # of a person in one workspace
+
 
 class Directory:
     """Who belongs to which company. Reads may lag a moment behind writes."""
@@ -164,6 +166,13 @@ class Directory:
         """A company's identities, by platform, workspace and user."""
         found = self._table.query_index("GSI1", keys.identities_partition(company_id), newest_first=False)
         return tuple(Identity.model_validate(item.fields()) for item in self._table.get_many(IdentityItem, found))
+
+    def find_external_ids(self, company_id: str, user_id: str, *, platform: str, workspace_id: str) -> tuple[str, ...]:
+        """The ids that a person has in a platform's workspace, as far as the person was met there."""
+        there = IdentityItem.gsi2sk.startswith(keys.identity_place(platform, workspace_id, ""))
+        partition = keys.person_identities_partition(company_id, user_id)
+        found = self._table.query_index("GSI2", partition, there, limit=_MOST_IDENTITIES, newest_first=False)
+        return tuple(place for _, place in found)
 
     def delete_identity(self, identity: Identity) -> None:
         """Forget who a platform's user is."""
@@ -349,7 +358,14 @@ def _identity_item(identity: Identity) -> IdentityItem:
         keys.identity_key(identity.company_id, *place),
         gsi1pk=keys.identities_partition(identity.company_id),
         gsi1sk=keys.identity_place(*place),
+        **_of_person(identity, keys.identity_place(*place)),
     )
+
+
+def _of_person(identity: Identity, place: str) -> dict[str, str]:
+    if identity.user_id is None:
+        return {}
+    return {"gsi2pk": keys.person_identities_partition(identity.company_id, identity.user_id), "gsi2sk": place}
 
 
 def _installation_key(installation: Installation) -> keys.Key:

@@ -130,7 +130,7 @@ class EmailItem(Item):
 
 
 class IdentityItem(Item):
-    """PK `C#co#X#platform#workspace`, SK external user id; GSI1 `C#co#X`."""
+    """PK `C#co#X#platform#workspace`, SK external user id; GSI1 `C#co#X`, GSI2 `C#co#X#U#user` where it is known."""
 
     company_id = _text("companyId")
     platform = _text("platform")
@@ -372,6 +372,7 @@ class ToolUsageItem(Item):
     approval_by = _texts("approvalBy")
     approval_until = _time("approvalUntil")
     approval_message_ids = _texts("approvalMessageIds")
+    approval_asked_alone = _document("approvalAskedAlone")
     decided_by = _text("decidedBy")
     decided_at = _time("decidedAt")
     parked_message = _text("parkedMessage")

@@ -29,7 +29,8 @@
 The task of a sub-agent has the place of the use that asked for it after it, `T#<ulid>#nnnnnn`, and what the sub-agent
 uses is below that use, `U#<ulid>#nnnnnn#nnnnnn`: whoever reads or deletes a question's finds both.
 
-A conversation about an entity is on GSI2, too: `C#co#E#type#id` / time of creation. Both indexes are sparse and hold
+A conversation about an entity is on GSI2, too: `C#co#E#type#id` / time of creation; a person's
+identities are there, `C#co#X#U#user` / `platform#workspace#user`. Both indexes are sparse and hold
 keys alone. Tool usages are apart from the messages, so that a turn's history is one Query of exactly its messages.
 Every key begins with its company; the workspace pointer is the one way in from outside, and the list of companies the
 one index that spans them.
@@ -172,6 +173,11 @@ def identities_partition(company_id: str) -> str:
 def identity_place(platform: str, workspace_id: str, external_user_id: str) -> str:
     """Where an identity sorts in GSI1."""
     return _join(platform, workspace_id, external_user_id)
+
+
+def person_identities_partition(company_id: str, user_id: str) -> str:
+    """A person's identities in GSI2."""
+    return _join("C", company_id, "X", "U", user_id)
 
 
 def installations_partition(company_id: str) -> str:

@@ -98,6 +98,7 @@ def _pack_approval(company_id: str, usage: ToolUsage, approval: Approval) -> dic
         "approval_by": [approval.user_id, *approval.approvers],
         "approval_until": approval.until,
         "approval_message_ids": list(approval.message_ids) or None,
+        "approval_asked_alone": pack_places(approval.asked_alone) or None,
         "decided_by": approval.decided_by,
         "decided_at": approval.decided_at,
     }
@@ -113,9 +114,15 @@ def _unpack_approval(item: ToolUsageItem, stored: Mapping[str, Any]) -> Approval
         until=item.approval_until,
         message=stored.get("parked_message") or stored.get(_PARKED) or "",
         message_ids=tuple(item.approval_message_ids or ()),
+        asked_alone={place: tuple(ids.split()) for place, ids in (item.approval_asked_alone or {}).items()},
         decided_by=item.decided_by,
         decided_at=item.decided_at,
     )
+
+
+def pack_places(asked_alone: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The messages in each place, as one text each: no platform's id has a blank in it."""
+    return {place: " ".join(ids) for place, ids in asked_alone.items()}
 
 
 def _pack_tokens(tokens: Usage | None) -> dict[str, int] | None:

@@ -1,6 +1,6 @@
 """What waits for a person: calls of tools that need an approval, and questions back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pynamodb.expressions.update import Action
@@ -10,7 +10,7 @@ from core.models import ApprovalStatus, Role, ToolStatus, ToolUsage
 from core.store import keys
 from core.store.items import ConversationItem, MessageItem, ToolUsageItem
 from core.store.table import Table
-from core.store.tool_usages import ToolUsages
+from core.store.tool_usages import ToolUsages, pack_places
 
 ASKED = "question"  # the finish reason of a reply that asks the person back
 _WITHDRAWN = "question-withdrawn"
@@ -69,6 +69,10 @@ class Waiting:
     def note_shown(self, company_id: str, usage: ToolUsage, message_ids: Sequence[str]) -> None:
         """Remember in which messages of the platform an approval is asked for."""
         self._change(company_id, usage, [ToolUsageItem.approval_message_ids.set(list(message_ids))])
+
+    def note_asked_alone(self, company_id: str, usage: ToolUsage, asked: Mapping[str, Sequence[str]]) -> None:
+        """Remember in which other places an approver is asked, and in which messages there."""
+        self._change(company_id, usage, [ToolUsageItem.approval_asked_alone.set(pack_places(asked))])
 
     def decide(
         self, company_id: str, usage: ToolUsage, status: ApprovalStatus, *, decided_by: str | None, now: datetime

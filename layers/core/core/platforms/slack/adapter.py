@@ -7,6 +7,7 @@ from functools import partial
 
 from core.errors import PermanentError, RetryableError, ServiceError
 from core.events import FileReference, MessageReceived, SignalReceived
+from core.models import Address
 from core.platforms import (
     CommentForm,
     Connection,
@@ -125,6 +126,21 @@ class Slack:
     def show_working(self, target: ReplyTarget) -> None:
         """Show that the assistant is at work, with Slack's own Stop button where the app is an agent."""
         self._sessions.begin(target)
+
+    def open_chat(self, external_user_id: str, at: MessageReceived) -> Address:
+        """The direct message with this person. Needs a right (`im:write`) that earlier installations do not have.
+
+        Raises:
+            RetryableError: Slack cannot say now.
+            PermanentError: Slack does not let the assistant write to this person.
+        """
+        channel = self._api.call("conversations.open", {"users": external_user_id}, is_patient=True).get("channel")
+        channel_id = channel.get("id") if isinstance(channel, dict) else None
+        if not isinstance(channel_id, str):
+            raise RetryableError("answer-malformed", "Slack's answer to conversations.open holds no channel")
+        return Address(
+            platform="slack", workspace_id=at.address.workspace_id, channel_id=channel_id, thread_id="", is_direct=True
+        )
 
     def ask(self, target: ReplyTarget, question: Question, *, posted: Posted) -> tuple[str, ...]:
         """Show `question` with its buttons, once. Raises as `SlackReply.finish` does."""

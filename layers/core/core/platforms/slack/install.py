@@ -23,6 +23,7 @@ SCOPES = (
     "files:write",
     "groups:history",
     "im:history",
+    "im:write",
     "mpim:history",
     "users:read",
     "users:read.email",

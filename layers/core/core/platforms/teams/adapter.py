@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from core.errors import PermanentError, RetryableError, ServiceError
 from core.events import FileReference, MessageReceived, SignalReceived
+from core.models import Address
 from core.platforms import (
     CommentForm,
     Connection,
@@ -96,6 +97,28 @@ class Teams:
         """Show the dots of somebody who writes."""
         with suppress(ServiceError):
             self._post(target, {"type": "typing"})
+
+    def open_chat(self, external_user_id: str, at: MessageReceived) -> Address:
+        """The personal chat with this person.
+
+        https://learn.microsoft.com/microsoftteams/platform/bots/how-to/conversations/send-proactive-messages
+
+        Raises:
+            RetryableError: Teams cannot say now.
+            PermanentError: The person does not have the app, or blocked it.
+        """
+        tenant = at.address.workspace_id
+        wanted: Json = {
+            "isGroup": False,
+            "bot": {"id": at.bot_user_id},
+            "members": [{"id": external_user_id}],
+            "tenantId": tenant,
+            "channelData": {"tenant": {"id": tenant}},
+        }
+        made_id = self._api.call("POST", at.reply_url, (), wanted, is_patient=True).get("id")
+        if not isinstance(made_id, str):
+            raise RetryableError("answer-malformed", "the connector names no conversation")
+        return Address(platform="teams", workspace_id=tenant, channel_id=made_id, thread_id="", is_direct=True)
 
     def ask(self, target: ReplyTarget, question: Question, *, posted: Posted) -> tuple[str, ...]:
         """Show `question` with its buttons, once. Raises as `TeamsReply.finish` does."""
