@@ -149,8 +149,8 @@ def test_reading_goes_on_where_it_stopped_with_the_same_chunks() -> None:
             (chunk.rows, list(chunk.numbers), list(chunk.lines), chunk.end)
             for chunk in opened.read(opened.tables[0], opened.tables[0].start)
         ]
-    assert [len(each[0]) for each in whole] == [1000, 1000, 500]
-    assert (whole[1][1][0], whole[1][2][0]) == (1001, 1002)
+    assert [len(each[0]) for each in whole] == [500] * 5
+    assert (whole[1][1][0], whole[1][2][0]) == (501, 502)
     with tables("xlsx", content) as opened:
         rest = [
             (chunk.rows, list(chunk.numbers), list(chunk.lines), chunk.end)
@@ -274,6 +274,25 @@ def test_an_open_document_hides_sheets_too() -> None:
         assert opened.notices == ("the sheet 'H' is hidden and was left out",)
         chunks = list(opened.read(opened.tables[0], opened.tables[0].start))
         assert sum(len(chunk.rows) for chunk in chunks) == 3
+
+
+def test_each_sheet_of_an_open_document_is_read_to_its_end() -> None:
+    cell = '<table:table-cell office:value-type="float" office:value="{0}"><text:p>{0}</text:p></table:table-cell>'
+    header = "<table:table-row><table:table-cell><text:p>number</text:p></table:table-cell></table:table-row>"
+    counts = {"long": 900, "empty": 0, "short": 3, "last": 450}
+    sheets = [
+        _TABLE.format(
+            name,
+            header
+            + "".join(f"<table:table-row>{cell.format(place)}</table:table-row>" for place in range(1, count + 1)),
+        )
+        for name, count in counts.items()
+    ]
+    with tables("ods", ugly.spreadsheet("".join(sheets))) as opened:
+        for table in opened.tables:
+            read = [row[0] for chunk in opened.read(table, table.start) for row in chunk.rows]
+            assert read == list(range(1, counts[table.name] + 1))
+        assert [table.name for table in opened.tables] == list(counts)
 
 
 def test_what_an_open_document_repeats_is_bounded_by_what_it_holds() -> None:

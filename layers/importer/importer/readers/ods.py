@@ -1,8 +1,10 @@
 """OpenDocument spreadsheets: content.xml as a stream, with what it repeats bounded by what it holds."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import islice
 from typing import Final
 
 from core.errors import PermanentError
@@ -22,6 +24,8 @@ _LAST_COLUMN = 16_384
 _FREE_CELLS = 1_000_000
 _MAX_MERGES = 100_000
 _MAX_SPACES = 1_000
+_HEAD_ROWS = 400  # of a sheet: more than a look at it takes
+_HEAD_CELLS = 200_000  # of all sheets
 
 
 class _Sheet:
@@ -131,6 +135,57 @@ class _Sheet:
         self._number += self._repeated
 
 
+@dataclass(slots=True)
+class _Head:
+    """The first rows of a sheet, or all of them."""
+
+    rows: list[GridRow] = field(default_factory=list)
+    is_whole: bool = True
+
+
+class _Heads:
+    """Hears the first rows of the `wanted` sheets, so that a look at all of them takes one reading of the document."""
+
+    def __init__(self, wanted: Container[int], limits: Limits) -> None:
+        self.found: list[_Head] = []
+        self._wanted = wanted
+        self._limits = limits
+        self._sheet: _Sheet | None = None
+        self._depth = 0
+        self._left = _HEAD_CELLS
+
+    def start(self, name: str, attributes: Attributes) -> None:
+        if name == "table":
+            self._depth += 1
+            if self._depth == 1:
+                self._sheet = _Sheet(0, self._limits) if len(self.found) in self._wanted else None
+                self.found.append(_Head())
+        if self._sheet is not None:
+            self._sheet.start(name, attributes)
+
+    def end(self, name: str) -> None:
+        if self._sheet is not None:
+            self._sheet.end(name)
+            self._collect(self._sheet)
+        self._depth -= name == "table"
+
+    def text(self, text: str) -> None:
+        if self._sheet is not None:
+            self._sheet.text(text)
+
+    def _collect(self, sheet: _Sheet) -> None:
+        head = self.found[-1]
+        rows, sheet.rows = sheet.rows, []
+        for row in rows:
+            self._left -= len(row.cells)
+            if len(head.rows) == _HEAD_ROWS or self._left < 0:
+                head.is_whole, self._sheet = False, None
+                return
+            head.rows.append(row)
+        if sheet.is_done:
+            self._sheet = None
+
+
 class _Sheets:
     """What all sheets of a document share."""
 
@@ -139,12 +194,16 @@ class _Sheets:
         self._source = source
         self._limits = limits
         self._done = 0
+        self._heads: list[_Head] | None = None
+        self._shown: set[int] = set()
         self.notices: list[str] = []
 
     def grids(self) -> Iterator[Grid]:
         if self._archive.size(_CONTENT) > self._limits.max_inflated_bytes:
             raise refuse(ProblemCode.SHEET_TOO_LARGE, "the document is too large when it is unpacked")
-        for number, (name, is_hidden) in enumerate(self._names()):
+        names = self._names()
+        self._shown = {number for number, (_, is_hidden) in enumerate(names) if not is_hidden}
+        for number, (name, is_hidden) in enumerate(names):
             if is_hidden:
                 self.notices.append(f"the sheet {name!r} is hidden and was left out")
             else:
@@ -189,6 +248,18 @@ class _Sheets:
         )
 
     def _rows(self, number: int) -> Iterator[GridRow]:
+        if self._heads is None:
+            heads = _Heads(self._shown, self._limits)
+            with self._archive.open(_CONTENT) as stream:
+                parse_all(stream, heads)
+            self._heads = heads.found
+        head = self._heads[number]
+        for row in head.rows:
+            yield GridRow(row.number, list(row.cells), row.problem)
+        if not head.is_whole:
+            yield from islice(self._read(number), len(head.rows), None)
+
+    def _read(self, number: int) -> Iterator[GridRow]:
         sheet = _Sheet(number, self._limits)
         size = max(self._archive.size(_CONTENT), 1)
         with self._archive.open(_CONTENT) as stream:
