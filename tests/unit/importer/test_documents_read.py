@@ -23,6 +23,13 @@ def test_a_pdf_gives_the_text_of_each_page_and_says_which_is_a_scan() -> None:
         assert (image.width, image.height) == (1236, 1600)
 
 
+def test_files_inside_a_pdf_are_told_of() -> None:
+    with document("pdf", ugly.pdf(["an invoice"], held=["factur-x.xml", "terms.txt"])) as opened:
+        assert opened.notices == ("2 files inside the PDF were left out",)
+    with document("pdf", ugly.pdf(["a letter"])) as opened:
+        assert opened.notices == ()
+
+
 def test_reading_a_pdf_goes_on_at_any_page() -> None:
     with document("pdf", ugly.pdf([f"page {number}" for number in range(1, 6)])) as opened:
         assert [page.text for page in opened.read(4)] == ["page 4", "page 5"]

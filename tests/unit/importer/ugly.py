@@ -259,8 +259,13 @@ def _number(row: int, column: int, value: float, style: int = 0) -> bytes:
     return _record(0x203, struct.pack("<3Hd", row, column, style, value))
 
 
-def pdf(pages: Sequence[str | None], *, password: str = "", count: int | None = None) -> bytes:
-    """A PDF: a text per page, None for a page that is an image. With a password it is encrypted (RC4, 40 bits)."""
+def pdf(
+    pages: Sequence[str | None], *, password: str = "", count: int | None = None, held: Sequence[str] = ()
+) -> bytes:
+    """A PDF: a text per page, None for a page that is an image. With a password it is encrypted (RC4, 40 bits).
+
+    `held` are the names of files inside of it.
+    """
     objects: list[bytes] = [b"", b"", b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"]
     kids = []
     for text in pages:
@@ -283,7 +288,11 @@ def pdf(pages: Sequence[str | None], *, password: str = "", count: int | None = 
         objects.append(
             b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources %s/Contents %d 0 R>>" % (resources, number)
         )
-    objects[0] = b"<</Type/Catalog/Pages 2 0 R>>"
+    files = b""
+    for name in held:
+        objects.append(_stream(b"/Type/EmbeddedFile", b"<invoice/>"))
+        files += b"(%s)<</Type/Filespec/F(%s)/EF<</F %d 0 R>>>>" % (name.encode(), name.encode(), len(objects))
+    objects[0] = b"<</Type/Catalog/Pages 2 0 R/Names<</EmbeddedFiles<</Names[%s]>>>>>>" % files
     names = b" ".join(b"%d 0 R" % kid for kid in kids)
     objects[1] = b"<</Type/Pages/Count %d/Kids[%s]>>" % (count if count is not None else len(kids), names)
     extra = b""

@@ -24,9 +24,9 @@ _PASSWORD = 4  # FPDF_ERR_PASSWORD
 
 
 def describe(path: str, password: str) -> Iterator[object]:
-    """Child: how many pages there are, and whether the file brings scripts."""
+    """Child: how many pages there are, and how many files inside of it."""
     with _open(path, password) as document:
-        yield len(document)
+        yield len(document), document.count_attachments()
 
 
 def pages(path: str, password: str, first: int) -> Iterator[object]:
@@ -115,12 +115,13 @@ def _png(width: int, height: int, rows: Iterator[bytes]) -> bytes:
 class _PdfFile:
     """An open PDF."""
 
-    notices: tuple[str, ...] = ()
-
     def __init__(self, path: Path, password: str, limits: Limits) -> None:
         self._arguments: dict[str, object] = {"path": str(path), "password": password}
-        count = guard.call(f"{__name__}:describe", self._arguments)
-        self.page_count = count if isinstance(count, int) else 0
+        found = guard.call(f"{__name__}:describe", self._arguments)
+        if not isinstance(found, tuple):
+            raise refuse(ProblemCode.CORRUPT_FILE, "the PDF is damaged")
+        self.page_count, held = found
+        self.notices = (f"{held} files inside the PDF were left out",) if held else ()
         if self.page_count > limits.max_pages:
             raise refuse(ProblemCode.TOO_MANY_PAGES, f"a document may have {limits.max_pages} pages")
 

@@ -12,7 +12,8 @@ two shapes. It may import `importer.values`, `importer.problems` and its own lib
 Records come in the template's order of fields, each field present (None where it is empty), values as JSON has them:
 str, int, float, bool, None, list, dict; dates as ISO 8601 text. The schema of each field says what a text is.
 What a spreadsheet would run is made harmless: a CSV cell that starts with `= + - @ TAB CR` and is not a plain number
-gets an apostrophe in front; in xlsx every text is an inline string, never a formula.
+gets an apostrophe in front, and so does what starts like that behind a `;`, a TAB or an end of line inside of a cell;
+in xlsx every text is an inline string, never a formula.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

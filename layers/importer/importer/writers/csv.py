@@ -14,6 +14,9 @@ from importer.writers import OutputField, StreamWriter
 # https://owasp.org/www-community/attacks/CSV_Injection: what a spreadsheet takes for a formula.
 _RUNS = ("=", "+", "-", "@", "\t", "\r")
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)*|[.,]\d+)([eE][+-]?\d+)?")
+# Where lists are separated by semicolons (most of Europe), a spreadsheet cuts at them instead of at commas, and at the
+# ends of lines that are inside of a cell: what stands behind begins a cell of its own.
+_BEGINS = re.compile(r"""([;\t\r\n]"*)(?=[=+@-])(?![+-](?:\d+(?:[.,]\d+)*|[.,]\d+)\s*(?:[;\t\r\n"]|$))""")
 
 
 class _Csv:
@@ -40,8 +43,8 @@ def _write(rows: Sequence[Sequence[object]]) -> bytes:
 def _as_cell(value: object) -> object:
     if isinstance(value, str):
         if value.startswith(_RUNS) and not _PLAIN_NUMBER.fullmatch(value):
-            return "'" + value
-        return value
+            value = "'" + value
+        return _BEGINS.sub(r"\1'", value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | dict):
