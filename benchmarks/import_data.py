@@ -2,6 +2,7 @@
 
 import json
 import random
+import zlib
 from pathlib import Path
 
 from importer.mapping import propose
@@ -12,6 +13,10 @@ HEADER = "Order ID,Customer,E-Mail,Country,Order Date,Quantity,Unit Price,Discou
 COUNTRIES = ["DE", "ES", "FR", "GB", "IT", "US"]
 STATES = ["open", "paid", "returned", "shipped"]
 _DIRTY = 0.02
+_BLOCK_ROWS = 20_000
+_PDF_LINES = 46  # of a page
+_PDF_WORDS = 12  # of a line
+_SYLLABLES = ("ba", "den", "ge", "ka", "lo", "mit", "ner", "o", "ri", "sta", "ung", "ver")
 _NOTES = ["", '"said ""hi"", left"', "express", "gift wrap please"]
 
 TEMPLATE = Template(
@@ -103,6 +108,18 @@ def _spoil(chance: random.Random, row: list[str]) -> list[str]:
     return [*row[:place], value, *row[place + 1 :]]
 
 
+def write_large_csv(path: Path, size: int) -> int:
+    """Orders of about `size` bytes, the same ones again and again: made as fast as a disk writes; returns how many."""
+    write_csv(path, _BLOCK_ROWS)
+    header, _, block = path.read_bytes().partition(b"\n")
+    count = max(round(size / len(block)), 1)
+    with path.open("wb") as file:
+        file.write(header + b"\n")
+        for _ in range(count):
+            file.write(block)
+    return count * _BLOCK_ROWS
+
+
 def write_json(path: Path, size: int) -> int:
     """A document with a list of nested orders of about `size` bytes; returns how many orders."""
     chance, number = random.Random(7), 0  # noqa: S311 - as above
@@ -131,3 +148,36 @@ def write_xlsx(path: Path, rows: int) -> None:
                 sheet.write_number(number, place, float(cell)) if number and place in (5, 6, 7) else sheet.write_string(
                     number, place, cell
                 )
+
+
+def write_pdf(path: Path, pages: int) -> int:
+    """A document of pages full of words in one font, as an office program prints it; returns how many words."""
+    chance = random.Random(7)  # noqa: S311 - as above
+    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(pages))
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        f"<</Type/Pages/Kids[{kids}]/Count {pages}>>".encode(),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>",
+    ]
+    for number in range(pages):
+        lines = (" ".join(_word(chance) for _ in range(_PDF_WORDS)) for _ in range(_PDF_LINES))
+        text = "\n".join(f"({line})Tj T*" for line in lines)
+        packed = zlib.compress(f"BT /F1 9 Tf 16 TL 40 800 Td\n{text}\nET".encode())
+        size = "/MediaBox[0 0 595 842]/Resources<</Font<</F1 3 0 R>>>>"
+        objects.append(f"<</Type/Page/Parent 2 0 R{size}/Contents {5 + 2 * number} 0 R>>".encode())
+        objects.append(f"<</Filter/FlateDecode/Length {len(packed)}>>stream\n".encode() + packed + b"\nendstream")
+    with path.open("wb") as file:
+        file.write(b"%PDF-1.4\n")
+        places = []
+        for number, content in enumerate(objects, start=1):
+            places.append(file.tell())
+            file.write(f"{number} 0 obj".encode() + content + b"endobj\n")
+        start = file.tell()
+        table = "".join(f"{place:010} 00000 n \n" for place in places)
+        head = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
+        file.write(f"{head}trailer<</Root 1 0 R/Size {len(objects) + 1}>>\nstartxref\n{start}\n%%EOF\n".encode())
+    return pages * _PDF_LINES * _PDF_WORDS
+
+
+def _word(chance: random.Random) -> str:
+    return "".join(chance.choices(_SYLLABLES, k=chance.randrange(1, 4)))

@@ -1,13 +1,16 @@
-"""One import in a process of its own: Parley's, or the same work written with pandas, polars or duckdb.
+"""One import in a process of its own: Parley's, or the same work written with a peer.
 
-`python benchmarks/import_side.py <side> <format> <file> <output folder>` reads, maps, validates, writes good rows as
-JSON Lines and the others to a second file, and prints one line of JSON: rows, seconds, memory.
+`python benchmarks/import_side.py <side> <format> <file> <output folder>` reads a table, maps and validates it, writes
+good rows as JSON Lines and the others to a second file; of a PDF it reads the text. It prints one line of JSON: what
+was read, seconds, processor time and memory, those of child processes included. A folder `/dev/null` keeps no output.
 """
 
 import json
+import os
 import resource
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +34,8 @@ _NAMES += ["phone", "note"]
 def parley(kind: str, path: Path, folder: Path) -> tuple[int, int]:
     """The engine as `importer.run` drives it, with files in place of S3."""
     sys.path[:0] = [str(_ROOT), *(str(_ROOT / "layers" / room) for room in ("importer", "core"))]
+    if kind == "pdf":
+        return _parley_pages(path)
     from benchmarks.import_data import TEMPLATE, order_mapping
     from importer.engine import convert, stream_of
     from importer.readers import ReadOptions, table_reader
@@ -42,8 +47,8 @@ def parley(kind: str, path: Path, folder: Path) -> tuple[int, int]:
     source = FileSource(path)
     with (
         table_reader(kind).open(source, ReadOptions()) as file,
-        (folder / "good.jsonl").open("wb") as good,
-        (folder / "rejects.jsonl").open("wb") as rejects,
+        _sink(folder, "good.jsonl").open("wb") as good,
+        _sink(folder, "rejects.jsonl").open("wb") as rejects,
     ):
         table = file.tables[0]
         maker = RowMaker(TEMPLATE, order_mapping(), table.columns)
@@ -54,6 +59,38 @@ def parley(kind: str, path: Path, folder: Path) -> tuple[int, int]:
             rejects.write(part.rejects)
             last = part.checkpoint or last
     return last.rows_ok, last.rows_rejected
+
+
+def _sink(folder: Path, name: str) -> Path:
+    return folder if folder == Path(os.devnull) else folder / name
+
+
+def _parley_pages(path: Path) -> tuple[int, int]:
+    from importer.readers import ReadOptions, document_reader
+    from importer.source import FileSource
+
+    with document_reader("pdf").open(FileSource(path), ReadOptions()) as document:
+        return _count(page.text for page in document.read())
+
+
+def _count(texts: Iterable[str]) -> tuple[int, int]:
+    """Pages and words."""
+    words = [len(text.split()) for text in texts]
+    return len(words), sum(words)
+
+
+def use_pypdf(kind: str, path: Path, folder: Path) -> tuple[int, int]:  # noqa: ARG001 - PDF only, which is only read
+    """The text of each page, by the library that is asked for most."""
+    from pypdf import PdfReader  # type: ignore[import-not-found] # only the peers' own environment has it
+
+    return _count(page.extract_text() for page in PdfReader(path).pages)
+
+
+def use_pdfminer(kind: str, path: Path, folder: Path) -> tuple[int, int]:  # noqa: ARG001 - as above
+    """The same by the one that knows most of layout."""
+    from pdfminer.high_level import extract_text  # type: ignore[import-not-found] # as above
+
+    return _count(extract_text(path).split("\f")[:-1])
 
 
 def use_pandas(kind: str, path: Path, folder: Path) -> tuple[int, int]:  # noqa: ARG001 - CSV only
@@ -144,17 +181,26 @@ def use_duckdb(kind: str, path: Path, folder: Path) -> tuple[int, int]:  # noqa:
     return int(count), int(rows) - int(count)
 
 
-_SIDES = {"parley": parley, "pandas": use_pandas, "polars": use_polars, "duckdb": use_duckdb}
+_SIDES = {
+    "parley": parley,
+    "pandas": use_pandas,
+    "polars": use_polars,
+    "duckdb": use_duckdb,
+    "pypdf": use_pypdf,
+    "pdfminer": use_pdfminer,
+}
 
 
 def main() -> None:
     """Run one side once."""
     side, kind, path, folder = sys.argv[1:]
     started, cpu = time.perf_counter(), time.process_time()
-    ok, rejected = _SIDES[side](kind, Path(path), Path(folder))
+    good, rest = _SIDES[side](kind, Path(path), Path(folder))
     seconds, used = time.perf_counter() - started, time.process_time() - cpu
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"ok": ok, "rejected": rejected, "seconds": seconds, "cpu": used, "memory": memory}))
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    used += children.ru_utime + children.ru_stime
+    memory = (own.ru_maxrss + children.ru_maxrss) / 1024
+    print(json.dumps({"good": good, "rest": rest, "seconds": seconds, "cpu": used, "memory": memory}))
 
 
 if __name__ == "__main__":
