@@ -34,6 +34,8 @@ collaborators = Collaborators(
     go_on=partial(enqueue, queue=queue),
     may_ask=partial(check_company_budget, store, clock),
     clock=clock,
+    ranged_from=settings.import_ranges_from * 1024**2,
+    range_bytes=settings.import_range_size * 1024**2,
 )
 run = partial(consume, contract=ImportQueued, handle=partial(run_imports, collaborators=collaborators), queue=queue)
 

@@ -203,9 +203,11 @@ class ImportQueued(Value):
         records: The files that S3 tells of; empty in a message of ours.
         company_id: Of an import that is to go on.
         import_id: The import that is to go on.
+        range_number: The range of its file that is to be worked on; None for the import itself.
     """
 
     version: Literal[1] = 1
     records: tuple[StoredObjectRecord, ...] = Field(default=(), alias="Records")
     company_id: str = ""
     import_id: str = ""
+    range_number: int | None = None

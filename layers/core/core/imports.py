@@ -160,6 +160,7 @@ class Import(Value):
     upload_id: str | None = None  # of the multipart upload that is under way
     upload_key: str | None = None  # what it becomes: the output, or the lines that the output is made of
     parts: int = 0  # parts whose checkpoint is stored
+    ranges: int | None = None  # of a file so large that its ranges are worked on side by side
     fencing_token: int = 0
     lease_until: Time | None = None
     created_at: Time
@@ -183,6 +184,24 @@ class ImportPart(Value):
     number: int = Field(ge=1)
     etag: str = ""
     checkpoint: str
+
+
+class ImportRange(Value):
+    """A range of a large file that is worked on by itself.
+
+    Attributes:
+        number: From 0.
+        state: `new` is to be looked through, `scanned` waits until all are, `ready` is to be converted.
+        document: Where it begins and ends and what is stored of it, as the importer's JSON.
+        progress: How far the rows of this range are, a moment ago.
+    """
+
+    number: int = Field(ge=0)
+    state: Literal["new", "scanned", "ready", "done"] = "new"
+    document: str
+    progress: ImportProgress = Field(default_factory=ImportProgress)
+    fencing_token: int = 0
+    lease_until: Time | None = None
 
 
 class ImportTemplate(Value):

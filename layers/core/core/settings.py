@@ -155,6 +155,8 @@ class ImportSettings(ModelSettings):
     bucket_name: Name
     max_receive_count: int = Field(default=6, ge=1, le=1000)
     imports_queue_url: Name
+    import_ranges_from: int = Field(default=4096, ge=1)  # MB of a file whose ranges are worked on side by side
+    import_range_size: int = Field(default=256, ge=1)  # MB
 
 
 class DeadLetterSettings(ConsumerSettings):

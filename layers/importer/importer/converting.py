@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from core.errors import PermanentError
 from core.imports import ImportStatus, ImportStep
 from importer.engine import Outcome, check_etag, convert, outcome, stream_of
+from importer.fanning import Joined, is_ranged, join_ranges
 from importer.opening import OpenTable, plain_mapping, plain_template
 from importer.outputs import PartStore, content_of, final_key, is_in_lines, write_from_spool
 from importer.planning import plan, remember
@@ -16,6 +17,7 @@ from importer.template import Template
 from importer.values import Checkpoint, Progress, TableMapping
 from importer.writers import load_writer
 
+_DONE = frozenset((ImportStatus.COMPLETED, ImportStatus.COMPLETED_WITH_ERRORS))
 _WHOLE_SECONDS = 240.0  # of an invocation, to begin a format that is written in one go
 
 _STATUSES: Mapping[Outcome, ImportStatus] = {
@@ -40,17 +42,35 @@ def convert_table(running: Running, source: Source, opened: OpenTable, template:
         mapping = planned
     elif running.import_.options.is_dry_run:
         return Ending(ImportStatus.COMPLETED, {"step": ImportStep.DONE})
+    if is_ranged(running, source, opened):
+        ending = _write_ranged(running, source, opened, wanted)
+    else:
+        ending = _write_alone(running, source, opened, wanted, mapping)
+    if template is not None and ending.status in _DONE:
+        remember(running, opened.table.columns, template, mapping)
+    return ending
+
+
+def _write_ranged(running: Running, source: Source, opened: OpenTable, template: Template) -> Ending:
+    """Write what other processes converted; an ending without output where they are not done, or failed."""
+    joined = join_ranges(running, source, opened, template, is_spooled=needs_spool(running))
+    if isinstance(joined, Ending):
+        return joined
+    return write_output(running, template, joined, is_spooled=joined.is_spooled)
+
+
+def _write_alone(
+    running: Running, source: Source, opened: OpenTable, template: Template, mapping: TableMapping
+) -> Ending:
+    """Convert and write in this process, from the last checkpoint on."""
     store = PartStore(running)
     try:
-        is_spooled = _convert(running, source, opened, wanted, mapping, store)
+        is_spooled = _convert(running, source, opened, template, mapping, store)
     except PermanentError as exc:
         if exc.code != ProblemCode.TOO_MANY_ERRORS:
             raise
         return _stop(running, exc, store)
-    ending = write_output(running, wanted, store, is_spooled=is_spooled)
-    if template is not None and ending.status is not ImportStatus.FAILED:
-        remember(running, opened.table.columns, template, mapping)
-    return ending
+    return write_output(running, template, store, is_spooled=is_spooled)
 
 
 def _stop(running: Running, problem: PermanentError, store: PartStore) -> Ending:
@@ -111,7 +131,7 @@ def needs_spool(running: Running) -> bool:
     return is_submitted and not is_in_lines(import_.output_format)
 
 
-def write_output(running: Running, template: Template, store: PartStore, *, is_spooled: bool) -> Ending:
+def write_output(running: Running, template: Template, store: PartStore | Joined, *, is_spooled: bool) -> Ending:
     """Make one file of the parts, and one of the rejects; how the import ends."""
     done = store.last
     assert done is not None  # noqa: S101 - a converted table has at least its last part

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import batched
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, unquote_plus
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, ObjectIdentifierTypeDef
 
 _FOLDER = "imports"
 _PART = re.compile(r"[A-Za-z0-9_.@+-]{1,128}")  # ids of companies and people
@@ -39,6 +40,7 @@ _GONE = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _BUFFER = 1024 * 1024
 _TRIES = 4  # of a stream that broke off
 _LINK_SECONDS = 3600
+_MOST_DELETED = 1_000  # objects in one request
 _ONE_THREAD = TransferConfig(use_threads=False)  # a function has one processor, and a thread's end is nobody's error
 
 
@@ -90,6 +92,11 @@ def output_key(import_: Import, name: str) -> str:
 def rejects_key(import_: Import) -> str:
     """Where the rejects of an import are."""
     return f"rejects/{import_.user_company_id}/{import_.id}/rejects.jsonl"
+
+
+def range_key(import_: Import, name: str) -> str:
+    """Where something is that a range of an import's file leaves on the way."""
+    return f"ranges/{import_.user_company_id}/{import_.id}/{name}"
 
 
 def _is_id(text: str) -> bool:
@@ -162,9 +169,10 @@ class Bucket:
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove objects; what is gone already is no error."""
-        for key in keys:
+        for some in batched(keys, _MOST_DELETED, strict=False):
+            gone: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in some]
             try:
-                self._client.delete_object(Bucket=self.name, Key=key)
+                self._client.delete_objects(Bucket=self.name, Delete={"Objects": gone, "Quiet": True})
             except (ClientError, BotoCoreError) as exc:
                 raise _translate(exc) from exc
 
@@ -196,6 +204,21 @@ class Bucket:
         except (ClientError, BotoCoreError) as exc:
             raise _translate(exc) from exc
         return answer["ETag"]
+
+    def copy_part(self, key: str, upload_id: str, number: int, source: str, start: int, end: int) -> str:
+        """Make the bytes of `source` from `start` to before `end` a part, without reading them; S3's mark of it."""
+        try:
+            answer = self._client.upload_part_copy(
+                Bucket=self.name,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                CopySource={"Bucket": self.name, "Key": source},
+                CopySourceRange=f"bytes={start}-{end - 1}",
+            )
+        except (ClientError, BotoCoreError) as exc:
+            raise _translate(exc) from exc
+        return answer["CopyPartResult"]["ETag"]
 
     def complete_upload(self, key: str, upload_id: str, etags: Sequence[tuple[int, str]]) -> None:
         """Make the parts one object; again is no error, once the object is there."""

@@ -18,9 +18,10 @@ _MOST_NAMED = 10  # tables or files that an error names
 
 @dataclass(frozen=True, slots=True)
 class OpenTable:
-    """One table of a file, ready to be read."""
+    """One table of a file, ready to be read; `source` is the file itself, or one that is inside it."""
 
     format: str
+    source: Source
     file: TableFile
     table: Table
 
@@ -101,8 +102,8 @@ def _open_table(member: Member, name: str, stack: ExitStack) -> OpenTable:
         if not named:
             names = ", ".join(f"“{table.name}”" for table in tables[:_MOST_NAMED])
             raise refuse(ProblemCode.NO_TABLE, f"no table has the name that was asked for; there are: {names}")
-        return OpenTable(member.type.format, file, named[0])
-    return OpenTable(member.type.format, file, max(tables, key=lambda table: table.row_count or 0))
+        return OpenTable(member.type.format, member.source, file, named[0])
+    return OpenTable(member.type.format, member.source, file, max(tables, key=lambda table: table.row_count or 0))
 
 
 def plain_template(table: Table) -> Template:

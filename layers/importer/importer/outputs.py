@@ -5,7 +5,7 @@ piece of them is an object of its own until the end, when all are joined. Format
 from the output's lines.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -60,6 +60,16 @@ def is_in_lines(output_format: str) -> bool:
     return output_format in _LINES_KEPT
 
 
+def begin_output(running: Running, *, is_spooled: bool, media_type: str) -> bool:
+    """Begin the upload unless an earlier process did; whether it makes the lines that the output is made of."""
+    import_ = running.import_
+    if import_.upload_id is None or import_.upload_key is None:
+        key = spool_key(import_) if is_spooled else final_key(import_)
+        upload_id = running.collaborators.bucket.begin_upload(key, media_type=LINES if is_spooled else media_type)
+        import_ = running.save(upload_id=upload_id, upload_key=key)
+    return import_.upload_key == spool_key(import_)
+
+
 class PartStore:
     """The parts of an import's output, those of earlier processes included."""
 
@@ -77,12 +87,7 @@ class PartStore:
 
     def begin(self, *, is_spooled: bool, media_type: str) -> bool:
         """Begin the upload unless an earlier process did; whether it makes the lines that the output is made of."""
-        import_ = self._running.import_
-        if import_.upload_id is None or import_.upload_key is None:
-            key = spool_key(import_) if is_spooled else final_key(import_)
-            upload_id = self._bucket.begin_upload(key, media_type=LINES if is_spooled else media_type)
-            import_ = self._running.save(upload_id=upload_id, upload_key=key)
-        return import_.upload_key == spool_key(import_)
+        return begin_output(self._running, is_spooled=is_spooled, media_type=media_type)
 
     def store(self, part: Part) -> None:
         """Store a part: its bytes first, then that it is there."""
@@ -141,10 +146,20 @@ def _piece_key(import_: Import, number: int) -> str:
 
 def join(bucket: Bucket, keys: Sequence[str], target: str) -> None:
     """Make the objects `keys` one after the other the object `target`; memory stays bounded."""
+    write_joined(bucket, (read_whole(bucket, key) for key in keys), target)
+
+
+def read_whole(bucket: Bucket, key: str) -> bytes:
+    """A small object."""
+    with bucket.source(key, "piece").open() as stream:
+        return stream.read()
+
+
+def write_joined(bucket: Bucket, pieces: Iterable[bytes], target: str) -> None:
+    """Make pieces one after the other the object `target`; memory stays bounded."""
     waiting, upload_id, etags = b"", "", list[tuple[int, str]]()
-    for key in keys:
-        with bucket.source(key, "piece").open() as stream:
-            waiting += stream.read()
+    for piece in pieces:
+        waiting += piece
         if len(waiting) >= _JOINED_BYTES:
             upload_id = upload_id or bucket.begin_upload(target, media_type=LINES)
             etags.append((len(etags) + 1, bucket.put_part(target, upload_id, len(etags) + 1, waiting)))

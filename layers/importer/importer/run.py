@@ -15,19 +15,21 @@ from pydantic import ValidationError
 
 from core.errors import PermanentError, RetryableError, ServiceError
 from core.events import ImportQueued
-from core.imports import Import, ImportOptions, ImportStatus, ImportStep
+from core.imports import ENDED, Import, ImportOptions, ImportStatus, ImportStep
 from core.queues import Delivery
 from core.store import ClaimLostError
-from core.store.imports import ImportBusyError
+from core.store.import_ranges import ImportBusyError
 from core.telemetry import logger, metrics
 from importer.converting import convert_table
 from importer.duplicates import check_duplicate, free_guard
 from importer.extracting import chunk_keys, extract_documents
+from importer.fanning import drop_ranges
 from importer.objects import InputKey, read_input_key
 from importer.opening import OpenTable, open_file
 from importer.outputs import PartStore, spool_key
 from importer.planning import read_template
 from importer.problems import ProblemCode, refuse
+from importer.range_run import run_range
 from importer.running import LEASE, CanceledError, Collaborators, Ending, OutOfTimeError, Pulse, Running
 from importer.submitting import submit
 
@@ -43,6 +45,9 @@ def run_imports(delivery: Delivery[ImportQueued], *, collaborators: Collaborator
     Raises:
         RetryableError: Deliver the message again.
     """
+    if delivery.message.range_number is not None:
+        run_range(delivery, collaborators=collaborators)
+        return
     for company_id, import_id in _targets(delivery.message, collaborators):
         _Run(company_id, import_id, delivery, collaborators).run()
 
@@ -168,9 +173,9 @@ class _Run:
             running.release(Ending(ImportStatus.PENDING, {"error_code": code}))
 
     def _settle(self, running: Running, ending: Ending) -> None:
-        is_over = ending.status is not ImportStatus.PENDING and ending.status is not ImportStatus.AWAITING_REVIEW
+        is_over = ending.status in ENDED
         changes = dict(ending.changes)
-        if ending.status in (ImportStatus.COMPLETED, ImportStatus.AWAITING_REVIEW, ImportStatus.PENDING):
+        if ending.status not in (*_FAILED, ImportStatus.COMPLETED_WITH_ERRORS):
             changes |= {"error_code": None, "error_message": None}
         if is_over:
             changes["step"] = ImportStep.DONE
@@ -180,12 +185,15 @@ class _Run:
         logger.info("import given up", extra=about)
         if ending.status is ImportStatus.PENDING:
             self._go_on(timedelta(0))
+        for number in ending.ranges:
+            self._go_on(timedelta(0), number)
         if is_over:
             with suppress(ServiceError):  # the bucket's lifecycle removes what is left
                 _clean_up(running)
 
-    def _go_on(self, delay: timedelta) -> None:
-        self._collaborators.go_on(ImportQueued(company_id=self._company_id, import_id=self._import_id), delay=delay)
+    def _go_on(self, delay: timedelta, range_number: int | None = None) -> None:
+        message = ImportQueued(company_id=self._company_id, import_id=self._import_id, range_number=range_number)
+        self._collaborators.go_on(message, delay=delay)
 
 
 def _work(running: Running) -> Ending:
@@ -240,7 +248,9 @@ def _clean_up(running: Running) -> None:
         free_guard(running)
         if import_.upload_id and import_.upload_key and import_.output_file_url is None:
             bucket.abort_upload(import_.upload_key, import_.upload_id)
-    if import_.upload_id:
+    if import_.ranges:
+        drop_ranges(import_, running.collaborators)
+    elif import_.upload_id:
         PartStore(running).drop_pieces()
     else:
         bucket.delete(chunk_keys(import_))

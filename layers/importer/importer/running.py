@@ -42,6 +42,8 @@ class Collaborators:
         completer_of: Who answers for a company.
         go_on: Queues an import again.
         may_ask: Raises where the limits of a company, or of a person in it, leave no room for the model.
+        ranged_from: Bytes from which on a file's ranges are worked on side by side.
+        range_bytes: How large a range is.
         pulse_seconds: How often a running import says how far it is.
     """
 
@@ -55,7 +57,13 @@ class Collaborators:
     clock: Callable[[], datetime]
     limits: Limits = field(default_factory=Limits)
     part_bytes: int = PART_BYTES
+    ranged_from: int = 4 * 1024**3
+    range_bytes: int = 256 * 1024**2
     pulse_seconds: float = 3.0
+
+    def part_bytes_of(self, import_: Import) -> int:
+        """How large a part of an import's output is."""
+        return max(self.part_bytes, (import_.size or 0) * _LARGER // _MAX_PARTS)
 
 
 class CanceledError(Exception):
@@ -68,10 +76,16 @@ class OutOfTimeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How an invocation leaves an import: its status, and fields of `Import` by their names."""
+    """How an invocation leaves an import.
+
+    Attributes:
+        changes: Fields of `Import` by their names.
+        ranges: Those that are to be worked on; the import waits for them, PROCESSING, in nobody's hands.
+    """
 
     status: ImportStatus
     changes: Mapping[str, object] = field(default_factory=dict)
+    ranges: tuple[int, ...] = ()
 
 
 class Running:
@@ -105,7 +119,7 @@ class Running:
     @property
     def part_bytes(self) -> int:
         """How large a part of the output is: the same for every process that works on this file."""
-        return max(self.collaborators.part_bytes, (self.import_.size or 0) * _LARGER // _MAX_PARTS)
+        return self.collaborators.part_bytes_of(self.import_)
 
     def check(self) -> None:
         """Return if there is a reason to go on.
@@ -188,10 +202,20 @@ class Running:
         }
 
 
+class Beating(Protocol):
+    """What a pulse keeps alive: an import, or a range of one."""
+
+    @property
+    def collaborators(self) -> Collaborators: ...  # noqa: D102 - who say how often
+
+    def beat(self) -> None:
+        """Say how far it is and keep the claim."""
+
+
 class Pulse:
     """Lets a running import beat every few seconds, in a thread of its own, until the block is left."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Beating) -> None:
         self._running = running
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)

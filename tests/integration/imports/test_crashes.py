@@ -9,7 +9,7 @@ import pytest
 
 from core.imports import CommercialApi, Import, ImportStatus
 from core.store import Store
-from core.store.imports import ImportBusyError
+from core.store.import_ranges import ImportBusyError
 from importer.running import Collaborators
 from local.fake_commercial import TOKEN, FakeCommercialApi, Trouble
 from tests.integration.imports.stack import COMPANY, Imports

@@ -73,6 +73,7 @@ class ImportItem(Item):
     upload_id = _text("uploadId")
     upload_key = _text("uploadKey")
     parts = _number("parts")
+    ranges = _number("ranges")
     fencing_token = _number("fencingToken")
     lease_until = InstantAttribute(null=True, attr_name="leaseUntil")
     created_at = TimeAttribute(null=True, attr_name="createdAt")
@@ -89,6 +90,17 @@ class ImportPartItem(Item):
     number = _number("number")
     etag = _text("etag")
     checkpoint = _text("checkpoint")
+
+
+class ImportRangeItem(Item):
+    """PK `C#co#I#imp`, SK `S#nnnnnn`: a range of a large file, and how far it is."""
+
+    number = _number("number")
+    state = _text("state")
+    document = _text("document")
+    progress = _text("progress")
+    fencing_token = _number("fencingToken")
+    lease_until = InstantAttribute(null=True, attr_name="leaseUntil")
 
 
 class ImportGuardItem(Item):

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from core.errors import PermanentError, RetryableError
+from core.errors import PermanentError
 from core.imports import Import, ImportOptions, ImportOrigin, ImportPart, ImportProgress, ImportStatus
 from core.models import Value, to_iso
 from core.store import keys
@@ -19,6 +19,7 @@ from core.store.claims import ClaimLostError
 from core.store.counters import count_import
 from core.store.faults import ConditionFailedError
 from core.store.import_items import ImportGuardItem, ImportItem, ImportPartItem
+from core.store.import_ranges import ImportBusyError, ImportRanges
 from core.store.items import to_stored_name
 from core.store.overflow import Overflow, Pointer
 from core.store.table import Change, Delete, Put, Table
@@ -26,13 +27,6 @@ from core.store.table import Change, Delete, Put, Table
 _PARTS: Mapping[str, type[Value]] = {"options": ImportOptions, "progress": ImportProgress, "origin": ImportOrigin}
 _LONG = frozenset({"output_content", "mapping", "questions", "preview"})  # in S3 where they are long
 _WAITING = (ImportStatus.PENDING.value, ImportStatus.PROCESSING.value)
-
-
-class ImportBusyError(RetryableError):
-    """Another processor works on this import; `retry_after` is what is left of its lease."""
-
-    def __init__(self, retry_after: timedelta) -> None:
-        super().__init__("import-busy", "another processor works on this import", retry_after=retry_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +44,7 @@ class Imports:
     def __init__(self, table: Table, overflow: Overflow) -> None:
         self._table = table
         self._overflow = overflow
+        self.ranges = ImportRanges(table)
 
     # Imports
 
@@ -145,6 +140,19 @@ class Imports:
         except ConditionFailedError as exc:
             raise ClaimLostError from exc
 
+    def note_progress(self, company_id: str, import_id: str, progress: ImportProgress, *, now: datetime) -> Import:
+        """Say how far the ranges of a running import are; nobody has to hold it.
+
+        Raises:
+            ClaimLostError: It is over.
+        """
+        actions = [*self._set(company_id, import_id, {"progress": progress}), *_touch(now)]
+        runs = ImportItem.processing_status == ImportStatus.PROCESSING.value
+        try:
+            return self._unpack(self._table.change(ImportItem, keys.import_key(company_id, import_id), actions, runs))
+        except ConditionFailedError as exc:
+            raise ClaimLostError from exc
+
     def list_parts(self, company_id: str, import_id: str) -> tuple[ImportPart, ...]:
         """The stored parts, in order."""
         partition = keys.import_partition(company_id, import_id)
@@ -230,7 +238,7 @@ class Imports:
         items = [item for item in self._table.get_many(ImportItem, found) if item.user_id == user_id]
         self._overflow.delete_below(f"imports/{company_id}/{user_id}/")
         for item in items:
-            for folder in ("outputs", "rejects"):
+            for folder in ("outputs", "rejects", "ranges"):
                 self._overflow.delete_below(f"{folder}/{company_id}/{item.id}/")
             self._overflow.delete_place(_place(company_id, item.id))
             self._table.write_batch(self._table.query_keys(keys.import_partition(company_id, item.id)))

@@ -21,6 +21,7 @@
 | Usage | `C#co#Q#yyyymm` | `D#dd#U#user`, `M#nn` | |
 | Import | `C#co#I#imp` | `#META` | `C#co#I` / updatedAt |
 | Import's part | `C#co#I#imp` | `R#nnnnnn` | |
+| Import's range | `C#co#I#imp` | `S#nnnnnn` | |
 | Import guard | `C#co#I#G#sha256#template#version#format` | `#` | |
 | Template | `C#co#L#name` | `v#nnnnnn` | `C#co#L` / name, only on version 1 |
 | Mapping | `C#co#L#name#<version>#<header>` | `#` | |
@@ -57,6 +58,7 @@ MESSAGES = "M#"
 TASKS = "T#"
 TOOL_USAGES = "U#"
 IMPORT_PARTS = "R#"
+IMPORT_RANGES = "S#"
 FEEDBACK = "F#"
 SUMMARIES = "S#"
 SETTINGS_VERSIONS = "v#"
@@ -328,6 +330,11 @@ def imports_partition(company_id: str) -> str:
 def import_part_key(company_id: str, import_id: str, number: int) -> Key:
     """A stored part of an import's output."""
     return import_partition(company_id, import_id), f"{IMPORT_PARTS}{number:06}"
+
+
+def import_range_key(company_id: str, import_id: str, number: int) -> Key:
+    """A range of an import's file."""
+    return import_partition(company_id, import_id), f"{IMPORT_RANGES}{number:06}"
 
 
 def import_guard_key(company_id: str, sha256: str, template: str, version: int, output_format: str) -> Key:

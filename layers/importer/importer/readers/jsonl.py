@@ -49,14 +49,14 @@ class _JsonLinesFile:
         columns = columns_of(records, limits)
         self.tables = (Table(columns=columns, start={"offset": offset, "line": 1, "row": 0}),)
 
-    def _lines(self, *, stream_at: "tuple[BinaryIO, int]") -> LineStream:
-        return LineStream(stream_at[0], offset=stream_at[1], end=None, limit=self._limits.max_row_bytes)
+    def _lines(self, *, stream_at: "tuple[BinaryIO, int]", end: int | None = None) -> LineStream:
+        return LineStream(stream_at[0], offset=stream_at[1], end=end, limit=self._limits.max_row_bytes)
 
     def read(self, table: Table, start: Position) -> Iterator[Chunk]:
         """See `TableFile`."""
         offset, line, row = start["offset"], start["line"], start["row"]
         with self._source.open(offset) as stream:
-            source = self._lines(stream_at=(stream, offset))
+            source = self._lines(stream_at=(stream, offset), end=table.start.get("end"))
             while lines := source.take(CHUNK_ROWS):
                 chunk = self._chunk(lines, table, line, row)
                 offset += source.measure(lines)
