@@ -21,20 +21,16 @@ def show_prompt(
     as_json: JsonOption = False,
 ) -> None:
     """Show what the model read for one question, rendered again from what is stored and checked against its hash."""
-    from agent.history import Prompt, render_again  # the agent's room is not needed to start any other command
+    from agent.rendering import render_stored  # the agent's room is not needed to start any other command
 
     operations = open_stack(context)
     store, company = operations.store, operations.company(company_id)
     task = _find_task(store, company.id, conversation_id, task_id)
     manifest = PromptManifest.model_validate_json(task.llm_raw_prompt or "")
     conversation = store.get_conversation(company.id, conversation_id)
-    messages = store.list_messages(company.id, conversation_id)
-    question = next((each for each in messages if each.id == task.message_id), None)
-    if conversation is None or question is None:
-        raise PermanentError("prompt-gone", "the messages of this prompt are deleted or have expired")
-    summary = store.recollections.find_summary(conversation, manifest.summary) if manifest.summary else None
-    input_ = store.get_input(company.id, manifest.input or conversation.input)
-    prompt: Prompt = render_again(input_, manifest, messages, question, summary=summary)
+    if conversation is None:
+        raise PermanentError("prompt-gone", "the conversation of this prompt is deleted or has expired")
+    prompt = render_stored(store, conversation, task, store.list_messages(company.id, conversation_id))
     is_same = prompt.manifest.sha256 == manifest.sha256
     if as_json:
         told = [{"role": each.role, "text": each.text, "callId": each.call_id} for each in prompt.messages]
@@ -49,7 +45,7 @@ def show_prompt(
 
 def _find_task(store: Store, company_id: str, conversation_id: str, task_id: str | None) -> Task:
     tasks = [task for task in store.list_tasks(company_id, conversation_id) if task.llm_raw_prompt]
-    found = [task for task in tasks if task_id in {None, task.id}]
+    found = [task for task in tasks if task_id == task.id or (task_id is None and task.parent_task_id is None)]
     if not found:
         raise PermanentError("task-unknown", "there is no such task with a prompt: see `conversations show --json`")
     return found[-1]

@@ -241,7 +241,7 @@ class _Turn:
         stop = find_stop(claim.conversation, question.created_at)
         with Watch(lambda: look_for(self._store, claim, question.edited_at), known=stop) as watch:
             approval = place.make_approval()
-            agents = SubAgents(self._use, self._model, claim, question, recorded, self._fill, watch, approval)
+            agents = SubAgents(self._use, self._model, claim, question, recorded, self._variables, watch, approval)
             run = self._make_run(claim, question, task, input_, prompt, shown, agents, silent, abandoned)
             try:
                 reply = self._run(claim, question, task, input_, run, recorded, place, shown)

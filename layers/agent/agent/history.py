@@ -58,6 +58,11 @@ def fill_prompts(input_: Input, variables: Mapping[str, str]) -> Input:
     return input_.model_copy(update={"prompts": tuple(filled)})
 
 
+def find_variables(input_: Input, variables: Mapping[str, str]) -> dict[str, str]:
+    """Those that the input's instructions name, as they are filled in."""
+    return {name: _cut(value) for name, value in variables.items() if any(name in each for each in input_.prompts)}
+
+
 def render_prompt(
     input_: Input,
     history: Sequence[Message],
@@ -76,14 +81,13 @@ def render_prompt(
     limits = input_.limits
     left = limits.history_tokens - _tokens(question.text) - (_tokens(summary.text) if summary else 0)
     window = _choose(spoken[len(spoken) - min(limits.history_messages, len(spoken)) :], left)
-    used = {name: _cut(value) for name, value in variables.items() if any(name in each for each in input_.prompts)}
     manifest = PromptManifest(
         template=_TEMPLATE,
         first_message_id=keys.ulid_of((window.messages[0] if window.messages else question).id),
         message_count=len(window.messages) + 1,
         digests=window.digests,
         summary=summary.until if summary else None,
-        variables=used,
+        variables=find_variables(input_, variables),
         sha256="",
     )
     return _put_together(input_, manifest, window, question, summary, is_cut=len(window.messages) < len(spoken))

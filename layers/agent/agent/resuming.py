@@ -15,7 +15,7 @@ from core.models import Message, Role, ToolStatus, ToolUsage
 from core.store import Claim, Store
 from core.store.waiting import ASKED
 
-_TEMPLATE = "resumed@1"  # renamed with every change of how such a prompt is put together
+RESUMED = "resumed@1"  # renamed with every change of how such a prompt is put together
 _MOST_QUESTIONS = 5  # back, one after the other
 _PICTURES = "The pictures of that answer."
 _NO_ANSWER = "There was no result."
@@ -27,10 +27,27 @@ def resume(prompt: Prompt, history: Sequence[Message], question: Message, store:
     The calls' tokens were counted with the message that they were made for. Anything else is an ordinary message: one
     that somebody else wrote, that was sent before the question was, or that comes after more than seven days.
     """
+    return _resume(prompt, history, question, store, claim.conversation.user_company_id, ClaimRecords(store, claim))
+
+
+def resume_again(
+    prompt: Prompt, history: Sequence[Message], question: Message, store: Store, company_id: str
+) -> Prompt:
+    """The same for a prompt that was rendered again: nothing is written."""
+    return _resume(prompt, history, question, store, company_id, None)
+
+
+def _resume(
+    prompt: Prompt,
+    history: Sequence[Message],
+    question: Message,
+    store: Store,
+    company_id: str,
+    records: ClaimRecords | None,
+) -> Prompt:
     asked = _find_asked(history, question)
     if not asked or not _is_end(prompt.messages, [*(m for pair in asked for m in pair), question]):
         return prompt
-    company_id = claim.conversation.user_company_id
     answers = [*(pair[0] for pair in asked[1:]), question]
     resumed: list[ModelMessage] = []
     for (first, _), answer in zip(asked, answers, strict=True):
@@ -38,13 +55,13 @@ def resume(prompt: Prompt, history: Sequence[Message], question: Message, store:
         given = [_give(usage, answer) for usage in usages if not usage.under]
         if not given:
             return prompt
-        if changed := [usage for usage in given if usage not in usages]:
-            ClaimRecords(store, claim).finish(changed)
+        if records and (changed := [usage for usage in given if usage not in usages]):
+            records.finish(changed)
         resumed += _render(given)
     kept = prompt.messages[: -2 * len(asked)]  # up to the message that was asked about
     pictures = [replace(m, text=_PICTURES) for m in prompt.messages[-1:] if m.images]  # a result holds text alone
     messages = (*kept, *resumed, *pictures)
-    manifest = prompt.manifest.model_copy(update={"template": _TEMPLATE, "sha256": hash_prompt(messages)})
+    manifest = prompt.manifest.model_copy(update={"template": RESUMED, "sha256": hash_prompt(messages)})
     return replace(prompt, messages=messages, manifest=manifest)
 
 

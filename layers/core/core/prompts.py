@@ -1,6 +1,8 @@
-"""What is stored of a prompt in place of its text."""
+"""What is stored of a prompt in place of its text, and its parts as they can be read from that."""
 
-from pydantic import Field
+import json
+
+from pydantic import Field, ValidationError
 
 from core.models import Value
 
@@ -25,3 +27,24 @@ class PromptManifest(Value):
     summary: str | None = None
     variables: dict[str, str] = Field(default_factory=dict)
     sha256: str
+
+
+def list_parts(raw_prompt: str | None, message_id: str) -> str | None:
+    """The parts of a stored prompt for the question `message_id`, in order, as JSON; None where there is none.
+
+    Each has the role in which the model reads it and names what it is made of: nothing that was said is said again.
+    """
+    try:
+        manifest = PromptManifest.model_validate_json(raw_prompt or "")
+    except ValidationError:  # of a release that stored the text itself
+        return None
+    range_ = {"from": manifest.first_message_id, "until": message_id, "count": manifest.message_count - 1}
+    parts: list[dict[str, object]] = [
+        {"role": "system", "input": manifest.input or "conversation", "variables": manifest.variables},
+    ]
+    if manifest.summary:
+        parts.append({"role": "user", "summary": manifest.summary})
+    if manifest.message_count > 1:
+        parts.append({"role": "conversation", **range_, "toolDigests": manifest.digests})
+    parts.append({"role": "user", "message": message_id})
+    return json.dumps({"template": manifest.template, "parts": parts}, ensure_ascii=False)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from agent import entries
+from agent.history import fill_prompts, find_variables
 from agent.model_values import ModelMessage
 from agent.parking import NeedsApproval
 from agent.records import ClaimRecords
@@ -21,7 +22,7 @@ from core.models import Approval, Message, Role, Task, TaskStatus, ToolType, Too
 from core.prompts import PromptManifest
 from core.store import Claim, Store, keys
 
-_TEMPLATE = "sub-agent@1"  # renamed with every change of how a prompt is put together
+SUB_AGENT = "sub-agent@1"  # renamed with every change of how a prompt is put together
 _MOST_CHARACTERS = 20_000  # of what a sub-agent is asked
 _KEPT_SECONDS = 2.0  # of the time that a call has: the sub-agent's own word on a time limit is the better one
 _LEAST_SECONDS = 5.0
@@ -46,7 +47,7 @@ class SubAgents:
 
     Attributes:
         recorded: What an earlier try of the turn wrote down of its tools, those of sub-agents included.
-        fill: Fills an input's prompts in with who asks.
+        variables: What an input's prompts are filled in with.
         watch: Ends the turn from outside.
         approval: What a call waits with that needs an approval.
     """
@@ -56,7 +57,7 @@ class SubAgents:
     claim: Claim
     question: Message
     recorded: Sequence[ToolUsage]
-    fill: Callable[[Input], Input]
+    variables: Mapping[str, str]
     watch: Watch
     approval: Approval | None = None
 
@@ -102,7 +103,7 @@ class SubAgent:
         allowed = self._allow(context)
         if allowed is None:
             return ToolResult(text="The limits of this turn leave nothing for this.", is_error=True)
-        prompt = _render(allowed, arguments["task"])
+        prompt = render_task(allowed, arguments["task"], self._agents.variables)
         task = self._start_task(allowed, prompt, context)
         if task.status is TaskStatus.COMPLETED:
             context.spend(entries.usage_of(task), task.cost)
@@ -124,7 +125,7 @@ class SubAgent:
 
     def _allow(self, context: ToolContext) -> Input | None:
         """The sub-agent's input, its limits cut to what is left; None where nothing is."""
-        input_ = self._agents.fill(self._agents.use.store.get_input(context.company_id, self._input_hash))
+        input_ = self._agents.use.store.get_input(context.company_id, self._input_hash)
         tokens, cost = context.rest()
         seconds = min(self.timeout_seconds, context.remaining()) - _KEPT_SECONDS
         if seconds < _LEAST_SECONDS or (tokens is not None and tokens <= 0) or (cost is not None and cost <= 0):
@@ -134,10 +135,11 @@ class SubAgent:
     def _start_task(self, input_: Input, prompt: tuple[ModelMessage, ...], context: ToolContext) -> Task:
         agents = self._agents
         manifest = PromptManifest(
-            template=_TEMPLATE,
+            template=SUB_AGENT,
             input=self._input_hash,
             first_message_id=agents.question.id,
             message_count=1,
+            variables=find_variables(input_, agents.variables),
             sha256=entries.hash_prompt(prompt),
         )
         asking = context.place.rpartition("#")[0]
@@ -174,8 +176,9 @@ class SubAgent:
         self._agents.use.store.end_sub_task(self._agents.claim, task)
 
 
-def _render(input_: Input, asked: str) -> tuple[ModelMessage, ...]:
-    instructions = (ModelMessage(Role.SYSTEM, prompt) for prompt in input_.prompts)
+def render_task(input_: Input, asked: str, variables: Mapping[str, str]) -> tuple[ModelMessage, ...]:
+    """The prompt of a sub-agent that is asked this; the same arguments always give the same text."""
+    instructions = (ModelMessage(Role.SYSTEM, prompt) for prompt in fill_prompts(input_, variables).prompts)
     return (*instructions, ModelMessage(Role.USER, asked))
 
 

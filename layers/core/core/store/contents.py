@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.models import ContentPart, ContentType, Message, Role, Task
+from core.prompts import list_parts
 from core.store import keys
 from core.store.expiry import Expiry
 from core.store.items import MessageItem, TaskItem, to_stored_name
@@ -78,6 +79,8 @@ class Contents:
         item = TaskItem.from_value(task, keys.task_key(company_id, task.id), ttl=expiry and expiry.ttl)
         for name in (*_TASK_TEXTS, "error_message"):
             setattr(item, name, mend(getattr(task, name)))
+        if item.llm_structured_prompt == list_parts(item.llm_raw_prompt, task.message_id):
+            item.llm_structured_prompt = None  # made of the other when it is read
         said = mend(reply.llm_parsed_output) if reply else None
         if said and len(said) > _SHORT:
             same = [name for name in _OUTPUTS if getattr(item, name) == said]
@@ -97,6 +100,8 @@ class Contents:
         for name in _OUTPUTS:
             if to_stored_name(name) in (item.same_as_reply or ()):
                 stored[name] = reply.llm_parsed_output if reply else None
+        if "llm_structured_prompt" not in stored:
+            stored["llm_structured_prompt"] = list_parts(stored.get("llm_raw_prompt"), item.message_id)
         return Task.model_validate(stored)
 
     def _read_texts(self, names: tuple[str, ...], pointers: Mapping[str, Pointer]) -> dict[str, str]:
