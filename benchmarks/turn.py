@@ -100,6 +100,7 @@ def _load_door(stub: str, aws: Aws) -> ModuleType:
             "AWS_ENDPOINT_URL_SQS": stub,
             "MESSAGES_QUEUE_URL": f"{stub}/000000000000/messages.fifo",
             "SIGNALS_QUEUE_URL": f"{stub}/000000000000/signals.fifo",
+            "DEAD_LETTER_QUEUE_URL": f"{stub}/000000000000/dead-letters.fifo",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": ADMIN_KEY,

@@ -11,6 +11,7 @@ from agent.entries import default_settings
 from agent.model import OpenAIModel
 from agent.people import People
 from agent.tools.toolbox import Toolbox
+from agent.tries import count_tries
 from core.events import MessageReceived
 from core.http import Http
 from core.kept import Kept
@@ -38,15 +39,13 @@ collaborators = Collaborators(
     default_settings=default_settings(settings.openai_model, settings.openai_api_kind, created_at=clock()),
     clock=clock,
 )
-answer_messages = partial(
-    consume,
-    contract=MessageReceived,
-    handle=partial(answer, collaborators=collaborators),
-    queue=Queue(sqs, settings.messages_queue_url, settings.max_receive_count),
-)
+answer_message = partial(answer, collaborators=collaborators)
+tried = partial(count_tries, collaborators=collaborators)
+make_queue = partial(Queue, max_tries=settings.max_tries, dead_letters_url=settings.dead_letter_queue_url)
+queue = make_queue(sqs, settings.messages_queue_url, settings.max_receive_count)
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Lambda entry point."""
-    return answer_messages(event, context)
+    return consume(event, context, contract=MessageReceived, handle=answer_message, queue=queue, tried=tried)

@@ -9,6 +9,7 @@ import pytest
 from aws_lambda_powertools.shared import constants
 from cfnlint.api import lint_file  # type: ignore[import-untyped] # it ships no types
 
+from agent.handing_on import MOST_HAND_OVERS
 from core.settings import FunctionSettings
 from core.store.expiry import TEXT_DAYS
 from tests.house.project import FUNCTIONS, TEMPLATE, Door, Properties, doors, resources, template
@@ -119,6 +120,14 @@ def test_a_consumer_knows_how_often_its_queue_tries() -> None:
     for door, queue, _ in _consumers():
         tries = resources("AWS::SQS::Queue")[queue]["RedrivePolicy"]["maxReceiveCount"]
         assert door.variables["MAX_RECEIVE_COUNT"] == tries, door.name
+
+
+def test_a_message_has_a_delivery_for_each_try_and_each_hand_over() -> None:
+    told = {door.name: door.environment() for door in doors()}
+    deliveries = int(told["llm_processor"]["MAX_RECEIVE_COUNT"])
+    assert deliveries == int(told["llm_processor"]["MAX_TRIES"]) + MOST_HAND_OVERS
+    assert int(told["dead_letter_processor"]["RECEIVED_BEFORE"]) == deliveries
+    assert int(told["dead_letter_processor"]["MAX_RECEIVE_COUNT"]) > deliveries
 
 
 def test_every_queue_is_encrypted() -> None:

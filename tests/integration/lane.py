@@ -109,7 +109,15 @@ class Lane:
     def receive(self) -> dict[str, Any]:
         return read_event(self.client, self.url)
 
-    def consume(self, handle: Handle, *, event: dict[str, Any] | None = None, client: "SQSClient | None" = None) -> int:
+    def consume(
+        self,
+        handle: Handle,
+        *,
+        event: dict[str, Any] | None = None,
+        client: "SQSClient | None" = None,
+        queue: Queue | None = None,
+        tried: Callable[[MessageReceived], int | None] = lambda _message: None,
+    ) -> int:
         """One invocation, which removes what was not given back, as Lambda does; returns how many were given back."""
         taken = event or self.receive()
         response = consume(
@@ -117,7 +125,8 @@ class Lane:
             Invocation(),
             contract=MessageReceived,
             handle=handle,
-            queue=Queue(client or self.client, self.url, TRIES),
+            queue=queue or Queue(client or self.client, self.url, TRIES),
+            tried=tried,
         )
         failed = [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
         known = [record["messageId"] for record in taken["Records"]]

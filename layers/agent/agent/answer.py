@@ -5,7 +5,6 @@ in one transaction, finish the delivery. After a crash anywhere the next deliver
 answer is delivered again and never bought a second time, a platform message that was begun is edited to its end.
 """
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,13 +12,14 @@ from datetime import timedelta
 from functools import partial
 
 from agent import entries, parking
+from agent.afresh import says_afresh, start_afresh
 from agent.afterwards import Afterwards
 from agent.attachments import spent_on, tell_unread
 from agent.collaborators import Collaborators
 from agent.delivering import Delivering
 from agent.entities import find_entity
+from agent.handing_on import Allowance, TurnHandedOnError, hand_on
 from agent.history import Prompt, fill_prompts, render_prompt
-from agent.language import detect_language
 from agent.parking import Parking, TurnParkedError, find_place
 from agent.people import Refusal, say_refusal
 from agent.pictures import SeeingModel
@@ -36,17 +36,17 @@ from core.configuration import Input
 from core.errors import PermanentError, RetryableError, ServiceError
 from core.events import MessageReceived
 from core.models import STOPPED, UNDECIDED, Company, ConversationStatus, Message, Task, ToolUsage, User
-from core.platforms import Outbound, Reply, reply_to
+from core.platforms import Outbound, Reply
 from core.queues import Delivery
 from core.store import Claim, ClaimLostError, Opening, keys
 from core.telemetry import logger, metrics
-from core.texts import explain_failure, say
+from core.texts import explain_failure
+from core.tries import HandedOnError
 
 __all__ = ["Collaborators", "answer"]
 
 _LEASE_MARGIN = timedelta(seconds=5)  # a lease outlives its invocation by this
 _MOST_READINGS = 20  # of a question that is edited again and again
-_NEW_CONVERSATION = frozenset({"/new", "new conversation"})
 
 
 def answer(delivery: Delivery[MessageReceived], *, collaborators: Collaborators) -> None:
@@ -126,23 +126,20 @@ class _Turn:
     @property
     def is_new_conversation(self) -> bool:
         """Whether the message says nothing but that a new conversation begins."""
-        return not self._message.files and self._reading.text.strip().casefold() in _NEW_CONVERSATION
+        return says_afresh(self._message, self._reading.text)
 
     def start_afresh(self) -> None:
-        """Begin a new conversation in the same place; its id follows from the message, so that twice is once."""
-        conversation_id = "cnv_" + hashlib.sha256(self._ulid.encode()).hexdigest()[:26]
-        opening, now = self._make_opening(""), self._use.clock()
-        self._store.start_afresh(
-            self._company_id,
-            opening.address,
-            conversation_id,
-            opening=opening,
-            now=now,
+        """Begin a new conversation in the same place."""
+        start_afresh(
+            self._message,
+            self._reading.text,
+            store=self._store,
+            outbound=self._outbound,
+            company_id=self._company_id,
+            opening=self._make_opening(""),
             retention_days=self._retention_days,
+            now=self._use.clock(),
         )
-        target = reply_to(self._message, is_unrecorded=True)
-        notice = say("new-conversation", detect_language(self._reading.text))
-        self._outbound.open_reply(target, posted=lambda _: None).finish(notice)
         _end(self._message, "new-conversation")
 
     def _make_opening(self, title: str) -> Opening:
@@ -176,7 +173,7 @@ class _Turn:
         )
         try:
             answered = self._answer(claim, opening)
-        except ClaimLostError:
+        except (ClaimLostError, HandedOnError):
             raise
         except PermanentError as exc:
             self._fail(claim, exc)
@@ -245,6 +242,8 @@ class _Turn:
             run = self._make_run(claim, question, task, input_, prompt, shown, agents, silent, abandoned)
             try:
                 reply = self._run(claim, question, task, input_, run, recorded, place, shown)
+            except TurnHandedOnError as exc:
+                raise hand_on(self._store, claim, task, took_seconds=run.time.took, now=self._use.clock()) from exc
             except TurnStoppedError as exc:
                 spent = entries.count_spent(task, *run.spent())
                 return self._stop(claim, question, spent, shown, run.used(), exc.finish_reason), shown
@@ -368,6 +367,7 @@ class _Turn:
             before=self._before or Totals.of(*spent_on(question)),
             approval=agents.approval,
             silent_steps=silent,
+            allowance=Allowance.of(task, is_final=self._delivery.is_final),
         )
 
     def _stop(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.attachments import safe_name
 from agent.digests import make_digests
+from agent.handing_on import took_before
 from agent.model_values import ModelMessage
 from agent.prices import PRICE_VERSION
 from core.configuration import Input, Limits, Settings
@@ -239,7 +240,7 @@ def complete_task(task: Task, answered: Answered, *, now: datetime) -> Task:
             "model": answered.model or task.model,
             "provider_request_id": answered.request_id,
             "time_to_first_token_ms": answered.time_to_first_token_ms,
-            "duration_ms": answered.duration_ms,
+            "duration_ms": answered.duration_ms + took_before(task),
             "error_class": None,
             "error_message": None,
             "updated_at": now,
@@ -268,9 +269,9 @@ def count_spent(task: Task, usage: Usage | None, cost: Decimal | None) -> Task:
 
 
 def fail_task(task: Task, *, code: str, reason: str, now: datetime) -> Task:
-    """`task` as failed, with why."""
-    update = {"status": TaskStatus.FAILED, "error_class": code, "error_message": reason, "updated_at": now}
-    return task.model_copy(update=update)
+    """`task` as failed, with why; one that is tried anew some day has all its time again."""
+    failed = {"status": TaskStatus.FAILED, "error_class": code, "error_message": reason, "updated_at": now}
+    return task.model_copy(update={**failed, "hand_overs": None})
 
 
 def usage_of(task: Task) -> Usage | None:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Protocol
 
+from agent.handing_on import STEP_SECONDS
 from agent.model_values import Finished, ModelEvent, ModelMessage, ModelRequest, ModelTool, TextDelta
 from agent.shortening import can_shorten, shorten
 from agent.spending import Spending
@@ -58,6 +59,7 @@ class Steps:
         using: Runs what the model asks for.
         spending: Counts what it takes, within its limits.
         remaining: Seconds that the run may still take, asked anew at each call.
+        check_time: Called before something that takes so many seconds; what it raises ends the run.
         show: Called with each piece of text; what it raises ends the run.
         watch: Ends the run from outside, also while the model is silent.
         first_step: Number of the first model call; an earlier run that an edit ended has the ones before.
@@ -69,6 +71,7 @@ class Steps:
     using: Using
     spending: Spending
     remaining: Callable[[], float]
+    check_time: Callable[[float], None]
     show: Callable[[str], None]
     watch: Watch = field(default_factory=Watch)
     first_step: int = 0
@@ -89,6 +92,7 @@ class Steps:
         messages = list(self.request.messages)
         step = self._replay(messages, recorded)
         while True:
+            self.check_time(STEP_SECONDS)
             is_last = self._is_last(step)
             said_before = len(self.said)
             finished = None

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
 
 from agent.entries import Answered
+from agent.handing_on import CUT_SECONDS, STEP_SECONDS, Allowance, TurnTime
 from agent.model_values import ModelMessage, ModelRequest
 from agent.output import MAX_REPAIRS, Misfit, Parsed, parse_output, repair_request
 from agent.parking import PersonAskedError
@@ -42,6 +42,8 @@ class TaskRun:
         approval: What a call waits with that needs an approval.
         silent_steps: How many recorded steps said what they had to say in a message of its own already.
         kept_seconds: What is kept free of the invocation's time, to commit and to finish the delivery.
+        allowance: What it has of time beside this invocation.
+        check_time: Of the run that asks for this one, where it is a sub-agent's.
     """
 
     model: Model
@@ -64,9 +66,22 @@ class TaskRun:
     approval: Approval | None = None
     silent_steps: int = 0
     kept_seconds: float = _DELIVERY_SECONDS
+    allowance: Allowance = field(default_factory=Allowance)
+    check_time: Callable[[float], None] | None = None
     first_step: int = 0
     before: Totals = field(default_factory=Totals)
     steps: Steps | None = field(default=None, init=False)
+    time: TurnTime = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Time counts from here on."""
+        self.time = TurnTime(
+            here=self.remaining() - self.kept_seconds,
+            limit=self.input_.limits.max_seconds - self.allowance.took_seconds,
+            began=self.monotonic(),
+            monotonic=self.monotonic,
+            may_hand_on=self.allowance.may_hand_on,
+        )
 
     def run(self, recorded: Sequence[ToolUsage]) -> Answered:
         """The answer; `recorded` is what an earlier try wrote down of its tools.
@@ -74,21 +89,21 @@ class TaskRun:
         Raises:
             RetryableError: Try again later.
             PermanentError: There will be no answer.
+            TurnHandedOnError: Go on with the next delivery.
         """
-        seconds = self.remaining() - self.kept_seconds
-        if seconds < _LEAST_MODEL_SECONDS:
+        self._check_time(STEP_SECONDS)
+        if self.time.here < _LEAST_MODEL_SECONDS:
             raise RetryableError("no-time", "the invocation has no time left for the model", retry_after=timedelta(0))
-        most = self.input_.limits.max_seconds
-        until = self.monotonic() + min(seconds, most)
-        self.steps = self._make_steps(lambda: until - self.monotonic())
-        started = self.monotonic()
+        self.steps = self._make_steps()
         try:
             return self._answer(self.steps, recorded)
         except PersonAskedError as exc:
-            return self._ask_back(self.steps, exc.question, round((self.monotonic() - started) * 1000))
+            return self._ask_back(self.steps, exc.question, round(self.time.took * 1000))
         except RetryableError as exc:
-            if most <= seconds and exc.code == "model-timeout" and self.monotonic() >= until:
-                raise PermanentError("limit-turn-seconds", "the turn took as long as its limits allow") from exc
+            if exc.code == "model-timeout":
+                self._check_time(CUT_SECONDS)
+                if self.time.remaining() <= 0:
+                    raise PermanentError("limit-turn-seconds", "the turn took as long as its limits allow") from exc
             raise
 
     def spent(self) -> tuple[Usage | None, Decimal | None]:
@@ -116,15 +131,17 @@ class TaskRun:
                 ended = self._repair(self.steps or steps, ended, parsed)
         raise PermanentError("output-misfit", "the model's answer does not fit the output configuration")
 
-    def _make_context(
-        self, remaining: Callable[[], float], usage: ToolUsage, rest: Callable[[], Rest], spend: Spend
-    ) -> ToolContext:
+    def _check_time(self, needed: float) -> None:
+        (self.check_time or self.time.check)(needed)
+
+    def _make_context(self, usage: ToolUsage, rest: Callable[[], Rest], spend: Spend) -> ToolContext:
         return ToolContext(
             company_id=self.company_id,
             user_id=self.user_id,
             conversation_id=self.conversation_id,
             idempotency_key=usage.idempotency_key,
-            remaining=remaining,
+            remaining=self.time.remaining,
+            check_time=self._check_time,
             place=usage.place_of_use,
             rest=rest,
             spend=spend,
@@ -146,7 +163,7 @@ class TaskRun:
             duration_ms=took,
         )
 
-    def _make_steps(self, remaining: Callable[[], float]) -> Steps:
+    def _make_steps(self) -> Steps:
         input_ = self.input_
         request = ModelRequest(
             model=input_.model,
@@ -163,9 +180,10 @@ class TaskRun:
         return Steps(
             model=self.model,
             request=request,
-            using=self._make_using(remaining, spending),
+            using=self._make_using(spending),
             spending=spending,
-            remaining=remaining,
+            remaining=self.time.remaining,
+            check_time=self._check_time,
             show=(lambda _text: None) if is_shaped else self.show,
             watch=self.watch,
             first_step=self.first_step,
@@ -175,14 +193,15 @@ class TaskRun:
             said=[] if is_shaped else self.said,
         )
 
-    def _make_using(self, remaining: Callable[[], float], spending: Spending) -> Using:
+    def _make_using(self, spending: Spending) -> Using:
         return Using(
             tools=self.tools,
             task_id=self.task_id,
             question_id=self.question_id,
             records=self.records,
-            make_context=partial(self._make_context, remaining),
-            remaining=remaining,
+            make_context=self._make_context,
+            remaining=self.time.remaining,
+            check_time=self._check_time,
             spending=spending,
             clock=self.clock,
             watch=self.watch,

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Protocol
 
 from agent import parking
+from agent.handing_on import CUT_SECONDS, STEP_SECONDS
 from agent.model_values import Finished, ModelMessage
 from agent.shortening import CUT
 from agent.spending import Spending
@@ -51,6 +52,8 @@ class Using:
         records: Writes uses of tools down; what it raises ends the run.
         make_context: A tool's context, of its use, of the rest of the limits, and of what counts a tool's own calls.
         remaining: Seconds that the run may still take, asked anew at each call.
+        check_time: Called before something that takes so many seconds, and where something took too long; what it
+            raises ends the run.
         watch: Ends the run from outside, also while a tool reads. A tool that writes is waited for, as long as it may
             take: what it did has to be known.
         under: The place of the use that asks for this run, where it is a sub-agent's.
@@ -64,6 +67,7 @@ class Using:
     records: Records
     make_context: Callable[[ToolUsage, Callable[[], Rest], Spend], ToolContext]
     remaining: Callable[[], float]
+    check_time: Callable[[float], None]
     spending: Spending
     clock: Callable[[], datetime]
     watch: Watch = field(default_factory=Watch)
@@ -112,6 +116,7 @@ class Using:
         try:
             for batch in self._batches(calls.free):
                 self.watch.check()
+                self.check_time(self._needed(batch[0]))
                 ended = self._run_together(batch)
                 done |= {usage.call_id: usage for usage in ended}
                 unwritten += ended
@@ -144,6 +149,14 @@ class Using:
         tool = self.tools.get(usage.name)
         return tool is not None and tool.is_write
 
+    def _needed(self, usage: ToolUsage) -> float:
+        """Seconds that there have to be: for a write all that it may take, so that nothing cuts it off.
+
+        A sub-agent looks at the time by itself.
+        """
+        tool = self.tools.get(usage.name)
+        return STEP_SECONDS if tool is None or tool.type is ToolType.AI or not tool.is_write else tool.timeout_seconds
+
     def _run_together(self, usages: Sequence[ToolUsage]) -> list[ToolUsage]:
         threads = ThreadPoolExecutor(max_workers=len(usages), thread_name_prefix="tool")
         try:
@@ -157,7 +170,7 @@ class Using:
         seconds = min(tool.timeout_seconds if tool else 1.0, max(self.remaining(), 0.0))
         left = max(seconds + _GRACE_SECONDS - (self.monotonic() - started), 0.0)
         try:
-            result = future.result(timeout=left) if tool and tool.is_write else self.watch.wait_for(future, left)
+            result = self._wait_for(future, left, tool)
         except TurnInterruptedError:
             if future.done():
                 raise  # by the tool itself
@@ -183,6 +196,19 @@ class Using:
                 "spent_cost": spent and spent[1],
             }
         )
+
+    def _wait_for(self, future: Future[ToolResult], seconds: float, tool: Tool | None) -> ToolResult:
+        """A tool's result. What the invocation's end cut off is none, where the turn goes on after it."""
+        if tool and tool.is_write:
+            return future.result(timeout=seconds)
+        try:
+            result = self.watch.wait_for(future, seconds)
+        except FutureTimeoutError:
+            self.check_time(CUT_SECONDS)
+            raise
+        if result.is_error:
+            self.check_time(CUT_SECONDS)
+        return result
 
     def _run_one(self, usage: ToolUsage) -> ToolResult:
         tool = self.tools.get(usage.name)

@@ -366,10 +366,7 @@ class Feedback(Value):
 
 
 class Task(Value):
-    """One run of the model for one message (LLMTask).
-
-    Tokens and cost include those of its sub-agents' tasks, which name it as their `parent_task_id`.
-    """
+    """One run of the model for one message (LLMTask). Tokens and cost include its sub-agents', whose parent it is."""
 
     id: str
     llm_conversation_id: str
@@ -393,6 +390,7 @@ class Task(Value):
     time_to_first_token_ms: int | None = None
     duration_ms: int | None = None
     attempt: int = 1
+    hand_overs: int | None = None  # of a running turn to later deliveries; duration_ms is what it took until then
     error_class: str | None = None
     error_message: str | None = None
     outgoing_ids: tuple[str, ...] = ()  # platform messages of its failure notice, to be edited by a redrive

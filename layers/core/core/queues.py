@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from core.errors import RetryableError, ServiceError
 from core.telemetry import logger, metrics, place_of
+from core.tries import HandedOnError, Tries, count_tries
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
@@ -70,7 +71,8 @@ class Delivery[T: BaseModel]:
     Attributes:
         message: The contract that was published.
         attempt: 1 for the first delivery, more for redeliveries.
-        is_last: The queue delivers it no more: what fails now goes to the dead-letter queue.
+        is_last: What fails now goes to the dead-letter queue.
+        is_final: The queue delivers it no more, so that it cannot be handed on.
         remaining: Seconds that are left to the invocation, asked anew at each call.
         afterwards: What can wait until the message is removed and all others of its group are done: called with the
             seconds that are left. A failure is logged and gives nothing back; a crash loses it.
@@ -80,6 +82,7 @@ class Delivery[T: BaseModel]:
     attempt: int
     remaining: Callable[[], float]
     is_last: bool = False
+    is_final: bool = False
     afterwards: list[Callable[[float], None]] = field(default_factory=list)
 
 
@@ -90,12 +93,16 @@ class Queue:
     Attributes:
         max_receive_count: After so many deliveries it hands a message to its dead-letter queue.
         received_before: Deliveries by the queue that a dead letter came from: SQS goes on counting.
+        max_tries: After so many failures its consumer hands a message there; 0: no sooner than the queue does.
+        dead_letters_url: Where to.
     """
 
     client: "SQSClient"
     url: str
     max_receive_count: int = 3
     received_before: int = 0
+    max_tries: int = 0
+    dead_letters_url: str = ""
 
 
 def publish(contract: Contract, *, queue: Queue, trace_header: Callable[[], str | None]) -> None:
@@ -149,15 +156,17 @@ def consume[T: BaseModel](
     contract: type[T],
     handle: Callable[[Delivery[T]], None],
     queue: Queue,
+    tried: Callable[[T], int | None] = lambda _message: None,
 ) -> PartialItemFailureResponse:
     """Let `handle` work on every message of a batch; report the ones to give back.
 
     A message that `handle` returned from is removed. One that raised is given back and becomes visible again after the
     error's `retry_after`. At its last attempt it no longer holds up its group: it is on its way to the dead-letter
-    queue, and what follows it goes on.
+    queue, and what follows it goes on. One that `handle` hands on is given back without having failed; `tried` knows
+    how often it did.
     """
     batch = _Batch(event["Records"], queue)
-    invocation = _Invocation(contract, handle, queue, context, batch)
+    invocation = _Invocation(contract, handle, queue, context, batch, tried)
     groups = _by_group(event["Records"])
     with (
         batch.kept_invisible(),
@@ -179,6 +188,7 @@ class _Invocation[T: BaseModel]:
     queue: Queue
     context: LambdaTime
     batch: "_Batch"
+    tried: Callable[[T], int | None]
 
     def work(self, group: list[dict[str, Any]]) -> None:
         """Work on the messages of one group in order, up to the first that has to be given back; then on the rest."""
@@ -193,47 +203,70 @@ class _Invocation[T: BaseModel]:
 
     def _work(self, group: list[dict[str, Any]], afterwards: list[Callable[[float], None]]) -> None:
         for position, record in enumerate(group):
-            received = int(record["attributes"].get("ApproximateReceiveCount", "1"))
-            is_last = received >= self.queue.max_receive_count
-            attempt = max(received - self.queue.received_before, 1)
+            tries = self._count(record, position)
             found = len(afterwards)
-            wait = self._attempt(record, attempt, afterwards, is_last=is_last)
-            if position and is_last:
-                wait = self._attempt_again(record, attempt, wait, afterwards)
+            try:
+                wait = self._try(record, tries, afterwards)
+            except HandedOnError:
+                self.batch.give_back(group[position:], timedelta(0))
+                return
             if wait is None:
                 self.batch.done(record, is_followed=len(afterwards) > found)
-            elif is_last:
+            elif tries.is_final:
                 self.batch.give_back([record], timedelta(0))
-            else:
+            elif not (tries.is_last and self.batch.bury(record)):
                 self.batch.give_back(group[position:], wait)
                 return
 
-    def _attempt(
-        self, record: dict[str, Any], attempt: int, afterwards: list[Callable[[float], None]], *, is_last: bool
-    ) -> timedelta | None:
-        """Handle one message; None where that went well, else how long it is to rest."""
-        about: dict[str, Any] = {"messageId": record["messageId"], "attempt": attempt}
-        try:
-            message = self.contract.model_validate_json(record["body"])
-            about["correlation_id"] = getattr(message, "correlation_id", None)
-            delivery = Delivery(message=message, attempt=attempt, remaining=self._remaining, is_last=is_last)
-            self.handle(delivery)
-            afterwards += delivery.afterwards
-        # Whatever goes wrong with one message must not take its batch down.
-        except Exception as exc:  # noqa: BLE001
-            return _wait_after(exc, attempt, about)
-        return None
+    def _count(self, record: dict[str, Any], position: int) -> Tries:
+        return count_tries(
+            int(record["attributes"].get("ApproximateReceiveCount", "1")),
+            position,
+            queue=self.queue,
+            tried=lambda: self.tried(self.contract.model_validate_json(record["body"])),
+        )
 
-    def _attempt_again(
-        self, record: dict[str, Any], attempt: int, wait: timedelta | None, afterwards: list[Callable[[float], None]]
-    ) -> timedelta | None:
-        """More tries for what stood behind a failing message: the queue counted deliveries that were none."""
-        for seconds in _LAST_WAITS:
+    def _try(self, record: dict[str, Any], tries: Tries, afterwards: list[Callable[[float], None]]) -> timedelta | None:
+        """Handle one message, more than once where the queue counted deliveries that were no tries; None: it is done.
+
+        Raises:
+            HandedOnError: It goes on with its next delivery.
+        """
+        if tries.is_over:
+            logger.error("message was tried often enough", extra={"messageId": record["messageId"]})
+            return _FIRST_WAIT
+        wait = self._attempt(record, tries, afterwards)
+        for seconds in _LAST_WAITS if tries.is_last and tries.is_doubtful else ():
             if wait is None or self._remaining() < seconds + _LEAST_SECONDS:
                 break
             time.sleep(seconds)
-            wait = self._attempt(record, attempt, afterwards, is_last=True)
+            wait = self._attempt(record, tries, afterwards)
         return wait
+
+    def _attempt(
+        self, record: dict[str, Any], tries: Tries, afterwards: list[Callable[[float], None]]
+    ) -> timedelta | None:
+        """Handle one message; None where that went well, else how long it is to rest. Raises as `_try` does."""
+        about: dict[str, Any] = {"messageId": record["messageId"], "attempt": tries.delivery}
+        try:
+            message = self.contract.model_validate_json(record["body"])
+            about["correlation_id"] = getattr(message, "correlation_id", None)
+            delivery = Delivery(
+                message=message,
+                attempt=tries.delivery,
+                remaining=self._remaining,
+                is_last=tries.is_last,
+                is_final=tries.is_final,
+            )
+            self.handle(delivery)
+            afterwards += delivery.afterwards
+        except HandedOnError:
+            logger.info("message handed on", extra=about)
+            raise
+        # Whatever goes wrong with one message must not take its batch down.
+        except Exception as exc:  # noqa: BLE001
+            return _wait_after(exc, tries.number, about)
+        return None
 
     def _remaining(self) -> float:
         return self.context.get_remaining_time_in_millis() / 1000
@@ -308,6 +341,23 @@ class _Batch:
                 self.given_back.append(record["messageId"])
         with self._visibility_lock:
             self._set_visibility([record["receiptHandle"] for record in records], math.ceil(wait.total_seconds()))
+
+    def bury(self, record: Mapping[str, Any]) -> bool:
+        """Hand a message to the dead-letter queue before the queue itself does; False where that is not to be."""
+        if not self._queue.dead_letters_url:
+            return False
+        try:
+            self._queue.client.send_message(
+                QueueUrl=self._queue.dead_letters_url,
+                MessageBody=record["body"],
+                MessageGroupId=record["attributes"].get("MessageGroupId", record["messageId"]),
+                MessageDeduplicationId=record["messageId"],
+            )
+        except (ClientError, BotoCoreError):
+            logger.warning("a message could not be given up yet", extra={"messageId": record["messageId"]})
+            return False
+        self.done(record)
+        return True
 
     def _set_visibility(self, handles: list[str], seconds: int) -> None:
         try:

@@ -146,6 +146,8 @@ class ProcessorSettings(ConsumerSettings, ModelSettings):
 
     messages_queue_url: Name
     signals_queue_url: Name
+    dead_letter_queue_url: Name
+    max_tries: int = Field(default=3, ge=1, le=1000)
 
 
 class ImportSettings(ModelSettings):
@@ -164,7 +166,7 @@ class DeadLetterSettings(ConsumerSettings):
 
     dead_letter_queue_url: Name
     signals_queue_url: Name
-    received_before: int = Field(default=3, ge=0, le=1000)
+    received_before: int = Field(default=8, ge=0, le=1000)
 
 
 class SignalSettings(ConsumerSettings):

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 COMPANY = "acme"
 SIGNING_SECRET = "a signing secret of the tests"
-MAX_RECEIVE_COUNT = 3
+MAX_TRIES = 3
+MAX_RECEIVE_COUNT = 8  # five hand-overs more
 _SIGNAL_NUMBERS = count(1)
 type Record = dict[str, Any]
 
@@ -93,12 +94,12 @@ class Stack:
 
     # The queue delivers
 
-    def receive(self) -> list[Record]:
-        """Take everything off the queue, as Lambda's records; nothing is in flight for anybody else."""
+    def receive(self, queue: str = "messages") -> list[Record]:
+        """Take everything off a queue, as Lambda's records; nothing is in flight for anybody else."""
         taken: list[Record] = []
         while True:
             answer = self.sqs.receive_message(
-                QueueUrl=self.queue_urls["messages"],
+                QueueUrl=self.queue_urls[queue],
                 MaxNumberOfMessages=10,
                 VisibilityTimeout=3600,
                 MessageSystemAttributeNames=["All"],
@@ -107,7 +108,7 @@ class Stack:
                 return taken
             for message in answer["Messages"]:
                 taken.append(_as_record(message))
-                self.sqs.delete_message(QueueUrl=self.queue_urls["messages"], ReceiptHandle=message["ReceiptHandle"])
+                self.sqs.delete_message(QueueUrl=self.queue_urls[queue], ReceiptHandle=message["ReceiptHandle"])
 
     def deliver(self, records: Sequence[Record], *, seconds: float = 300.0) -> list[Record]:
         """One invocation of the processor; the records that were given back, counted up for the next delivery."""
@@ -121,6 +122,7 @@ class Stack:
         while waiting:
             failed = self.deliver(waiting[:batch])
             waiting = [*failed, *waiting[batch:]]
+            dead += self.receive("dead_letters")
             dead += [record for record in waiting if attempts(record) > MAX_RECEIVE_COUNT]
             waiting = [record for record in waiting if attempts(record) <= MAX_RECEIVE_COUNT]
             waiting += self.receive()
@@ -227,7 +229,7 @@ def load_door(name: str) -> ModuleType:
 
 def _load_dead_letters(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     with monkeypatch.context() as environment:
-        environment.setenv("MAX_RECEIVE_COUNT", "8")
+        environment.setenv("MAX_RECEIVE_COUNT", "13")
         return load_door("dead_letter_processor")
 
 
@@ -262,6 +264,7 @@ def running_stack(monkeypatch: pytest.MonkeyPatch, *, table_name: str, bucket_na
             "SIGNALS_QUEUE_URL": queue_urls["signals"],
             "DEAD_LETTER_QUEUE_URL": queue_urls["dead_letters"],
             "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),
+            "MAX_TRIES": str(MAX_TRIES),
             "RECEIVED_BEFORE": str(MAX_RECEIVE_COUNT),
             "SLACK_SIGNING_SECRET_NAME": "parley/test/slack-signing-secret",
             "SLACK_API_BASE_URL": slack.base_url,

@@ -110,6 +110,7 @@ def test_one_notice_wherever_the_dead_letter_processor_dies(stack: Stack, border
             waiting = stack.receive()
             for _ in range(3):
                 waiting = stack.deliver(waiting)
+            waiting = stack.receive("dead_letters")
             border.crossings, border.die_at, border.is_after = 0, crossing, is_after
             is_dead = False
             try:
@@ -137,6 +138,7 @@ def test_a_dead_letter_leaves_the_next_answer_alone(stack: Stack) -> None:
     waiting = stack.receive()
     for _ in range(3):
         waiting = stack.deliver(waiting)
+    waiting = stack.receive("dead_letters")
     stack.slack.clear_failures()
     gate = threading.Event()
     stack.model.script(Behaviour(when="second", deltas=["Answer ", "to the second."], gate=gate, hold_at=1))

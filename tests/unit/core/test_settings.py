@@ -35,6 +35,7 @@ _PROCESSOR = {
     "BUCKET_NAME": "parley-data",
     "MESSAGES_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/1/messages.fifo",
     "SIGNALS_QUEUE_URL": "https://signals",
+    "DEAD_LETTER_QUEUE_URL": "https://dead-letters",
     "OPENAI_API_KEY_SECRET_NAME": "parley/prod/openai",
     "OPENAI_MODEL": "gpt-5-mini",
 }

@@ -27,6 +27,8 @@ class ToolContext:
         idempotency_key: The same for every try of this call; sent along, so that what is done twice counts once.
         remaining: Seconds that the turn has left, asked anew at each call.
         place: Where the call stands among all uses of tools for its question.
+        check_time: Called before something that takes so many seconds: raises what lets the turn go on with the next
+            delivery of its message, where that is better.
         rest: What the turn's limits leave of tokens and of money; None: as much as it takes.
         spend: Counts model calls that the tool makes, and their cost where it is known, into the turn.
     """
@@ -37,6 +39,7 @@ class ToolContext:
     idempotency_key: str
     remaining: Callable[[], float]
     place: str = ""
+    check_time: Callable[[float], None] = lambda _needed: None
     rest: Callable[[], tuple[int | None, Decimal | None]] = lambda: (None, None)
     spend: Callable[[Usage | None, Decimal | None], None] = lambda _usage, _cost: None
 

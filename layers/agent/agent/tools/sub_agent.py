@@ -170,6 +170,7 @@ class SubAgent:
             under=context.place,
             approval=agents.approval,
             kept_seconds=0.0,
+            check_time=context.check_time,
         )
 
     def _end(self, task: Task) -> None:

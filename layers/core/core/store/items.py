@@ -330,6 +330,7 @@ class TaskItem(Item):
     time_to_first_token_ms = _number("timeToFirstTokenMs")
     duration_ms = _number("durationMs")
     attempt = _number("attempt")
+    hand_overs = _number("handOvers")
     error_class = _text("errorClass")
     error_message = _text("errorMessage")
     outgoing_ids = _texts("outgoingIds")

@@ -25,10 +25,11 @@ from core.store.expiry import expiry_after, read_clock
 from core.store.faults import ConditionFailedError
 from core.store.feedback import FeedbackBook
 from core.store.files import Files
+from core.store.hand_overs import HandOvers
 from core.store.imports import Imports
 from core.store.inputs import Inputs
 from core.store.interruptions import Interruptions
-from core.store.items import ConversationItem, TaskItem
+from core.store.items import ConversationItem
 from core.store.leases import Leases
 from core.store.messages import Messages
 from core.store.overflow import Overflow
@@ -54,6 +55,7 @@ class Store:
         files: Pictures and transcripts of what people attached.
         waiting: What a person is to decide or to say.
         interruptions: What is said to a turn from outside while it runs.
+        hand_overs: Turns that go on with the next delivery of their message.
         imports: Files that become clean data.
         templates: What imports are made into, and where they are handed to.
         feedback: What people think of answers.
@@ -83,6 +85,7 @@ class Store:
         self._counters = Counters(self._table)
         self._tasks = Tasks(self._table, contents)
         self._tool_usages = ToolUsages(self._table, overflow)
+        self.hand_overs = HandOvers(self._tasks, self._leases)
         self._inputs = Inputs(self._table, overflow)
         self.directory = Directory(self._table, overflow)
         self.imports = Imports(self._table, overflow)
@@ -345,16 +348,13 @@ class Store:
         standing = self._tasks.record_failure(company_id, task, now, ttl)
         if standing.status is TaskStatus.FAILED:
             ended = conversations.end(ConversationStatus.FAILED, now)
-            self._table.change_known(
-                ConversationItem, key, ended, conversations.is_abandoned(keys.ulid_of(task.id), now)
-            )
+            abandoned = conversations.is_abandoned(keys.ulid_of(task.id), now)
+            self._table.change_known(ConversationItem, key, ended, abandoned)
         return standing
 
     def save_task_outgoing_ids(self, company_id: str, task: Task, outgoing_ids: Sequence[str]) -> None:
         """Remember in which messages of the platform a task's failure was told, so that a redrive edits them."""
-        self._table.change_known(
-            TaskItem, keys.task_key(company_id, task.id), [TaskItem.outgoing_ids.set(list(outgoing_ids))]
-        )
+        self._tasks.save_outgoing_ids(company_id, task, outgoing_ids)
 
     # Reading, for ops
 

@@ -15,7 +15,7 @@ from core.store.contents import Contents
 from core.store.expiry import Expiry
 from core.store.faults import ConditionFailedError
 from core.store.items import MessageItem, TaskItem
-from core.store.table import Put, Table
+from core.store.table import Change, Put, Table
 
 _ENDED = (TaskStatus.COMPLETED.value, TaskStatus.CANCELED.value)
 _KEYS = frozenset({"pk", "sk"})
@@ -57,6 +57,16 @@ class Tasks:
         with suppress(ConditionFailedError):
             self._table.transact([failed or self.complete(company_id, task, None, expiry)])
 
+    def hand_on(self, company_id: str, task: Task, now: datetime) -> Change:
+        """The write that notes on a running task that it was handed on, and what it took so far."""
+        noted = [TaskItem.hand_overs.set(task.hand_overs or 0), TaskItem.duration_ms.set(task.duration_ms or 0)]
+        return Change(keys.task_key(company_id, task.id), [*noted, TaskItem.updated_at.set(now)], _has_not_ended())
+
+    def save_outgoing_ids(self, company_id: str, task: Task, outgoing_ids: Sequence[str]) -> None:
+        """Remember in which messages of the platform a task's failure was told."""
+        ids = TaskItem.outgoing_ids.set(list(outgoing_ids))
+        self._table.change_known(TaskItem, keys.task_key(company_id, task.id), [ids])
+
     def record_failure(self, company_id: str, task: Task, now: datetime, ttl: int | None) -> Task:
         """Store a task as FAILED, keeping what it has of its run, and return the task that stands."""
         item = self._pack_failed(company_id, task, now, None)
@@ -66,6 +76,7 @@ class Tasks:
             *_set_all(item, _names(item) & _FAILURE),
             *(attribute.set(attribute | getattr(item, name)) for name, attribute in _attributes(rest)),
             TaskItem.status.set(TaskStatus.FAILED.value),
+            TaskItem.hand_overs.remove(),
         ]
         return self._change(company_id, item, actions)
 
