@@ -52,7 +52,7 @@ def webhook(teams: FakeTeams, stack: Stack) -> ModuleType:
     return load_door("teams_webhook")
 
 
-def _ask(webhook: ModuleType, teams: FakeTeams, text: str) -> None:
+def ask(webhook: ModuleType, teams: FakeTeams, text: str) -> None:
     asked = payloads.message(text, payloads.personal(), activity_id=payloads.new_id(), serviceUrl=teams.service_url)
     token = signing.sign(signing.claims(DEMO.app_id, teams.service_url))
     http = {"method": "POST", "path": "/teams/messages"}
@@ -70,7 +70,7 @@ def test_teams_own_stop_button_ends_the_turn_and_keeps_what_was_said(
     gate = threading.Event()
     deltas = ["The plan ", *["goes on and on. "] * 40]
     stack.model.script(Behaviour(deltas=deltas, gate=gate, hold_at=1, delay_ms=100))
-    _ask(webhook, teams, "What is the plan?")
+    ask(webhook, teams, "What is the plan?")
     with ThreadPoolExecutor(1) as invocation:
         done = invocation.submit(stack.deliver, stack.receive())
         assert teams.wait_for(lambda: bool(teams.answers(DEMO.personal_id)), seconds=20)
