@@ -6,16 +6,16 @@ from typing import Any
 
 from core.platforms.slack.inbound import build
 from core.queues import Queue, publish
-from core.settings import Secrets, SlackWebhookSettings, create_sqs_client, read_trace_header
+from core.settings import Secrets, SlackWebhookSettings, create_small_clients, read_trace_header
 from core.webhook import HttpResponse, receive
 
 settings = SlackWebhookSettings.from_env()
-sqs = create_sqs_client()
+sqs, secrets_manager = create_small_clients(settings.messages_queue_url)
 
 # Built once per cold start; every collaborator is named here and nowhere else.
 take = partial(
     receive,
-    inbound=build(partial(Secrets().read, settings.slack_signing_secret_name)),
+    inbound=build(partial(Secrets(client=secrets_manager).read, settings.slack_signing_secret_name)),
     publish=partial(publish, queue=Queue(sqs, settings.messages_queue_url), trace_header=read_trace_header),
     publish_signal=partial(publish, queue=Queue(sqs, settings.signals_queue_url), trace_header=read_trace_header),
     now=partial(datetime.now, UTC),

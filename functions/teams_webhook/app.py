@@ -7,11 +7,11 @@ from typing import Any
 from core.http import Http
 from core.platforms.teams.inbound import build
 from core.queues import Queue, publish
-from core.settings import TeamsWebhookSettings, create_sqs_client, read_trace_header
+from core.settings import TeamsWebhookSettings, create_small_clients, read_trace_header
 from core.webhook import HttpResponse, receive
 
 settings = TeamsWebhookSettings.from_env()
-sqs = create_sqs_client()
+sqs, _ = create_small_clients(settings.messages_queue_url)
 
 # Built once per cold start; every collaborator is named here and nowhere else.
 take = partial(

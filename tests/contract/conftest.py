@@ -14,6 +14,7 @@ from moto import mock_aws
 
 from core.settings import ConsumerSettings
 from core.telemetry import logger
+from tests.aws_over_http import running_aws
 from tests.contract.cases import title_of
 from tests.contract.platform import ROOT, Platform, load, names
 from tests.contract.stage import Stage
@@ -22,7 +23,8 @@ from tests.unit.platforms.slack.stage import Clock
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
-_AWS = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "eu-central-1"}
+_AWS = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+_AWS |= dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "eu-central-1")
 _FIFO = {"FifoQueue": "true", "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
 
 
@@ -32,6 +34,7 @@ class Aws:
 
     sqs: "SQSClient"
     queue_urls: Mapping[str, str]
+    url: str
     doors: dict[tuple[str, ...], ModuleType] = field(default_factory=dict)
 
     def door(self, name: str, settings: Mapping[str, str]) -> ModuleType:
@@ -39,7 +42,7 @@ class Aws:
         key = (name, *settings.values())
         if key not in self.doors:
             with pytest.MonkeyPatch.context() as environment:
-                for variable, value in settings.items():
+                for variable, value in {**settings, "AWS_ENDPOINT_URL": self.url}.items():
                     environment.setenv(variable, value)
                 self.doors[key] = _load_door(name)
         return self.doors[key]
@@ -47,7 +50,7 @@ class Aws:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Aws]:
-    with pytest.MonkeyPatch.context() as environment, mock_aws():
+    with pytest.MonkeyPatch.context() as environment, mock_aws(), running_aws() as url:
         for variable, value in _AWS.items():
             environment.setenv(variable, value)
         sqs, secrets = boto3.client("sqs"), boto3.client("secretsmanager")
@@ -58,7 +61,7 @@ def aws() -> Iterator[Aws]:
         for name in names():
             for secret, value in load(name).secrets.items():
                 secrets.create_secret(Name=secret, SecretString=value)
-        yield Aws(sqs, urls)
+        yield Aws(sqs, urls, url)
 
 
 @pytest.fixture(params=names())

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from core.models import Address, Time, Value
+from core.values import Address, Time, Value
 
 _QUEUE_KEY = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}")
 

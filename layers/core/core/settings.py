@@ -9,17 +9,21 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Self
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Self, cast
+from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, ValidationError
 
+from core.aws import Access, SmallClient
 from core.errors import PermanentError, RetryableError
-from core.models import ApiKind
+from core.http import Http
+from core.values import ApiKind
 
 if TYPE_CHECKING:
+    from botocore.config import Config
     from mypy_boto3_lambda.client import LambdaClient
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
@@ -50,7 +54,8 @@ class SettingsError(PermanentError):
 class FunctionSettings(BaseModel):
     """What every function is told."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Built where it is first read: a function reads one class of them all.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     stage: Name = "local"
 
@@ -202,23 +207,48 @@ class SlackInstallSettings(FunctionSettings):
         return f"parley/{self.stage}/slack/"
 
 
-# Time limits that suit a function: short waits, few retries, many threads.
-_CLIENT_CONFIG = Config(
-    connect_timeout=2,
-    read_timeout=10,
-    retries={"total_max_attempts": 3, "mode": "standard"},
-    max_pool_connections=32,
-    user_agent="parley",  # without one botocore describes itself anew at every call, which takes a fifth of it
-)
+def create_small_clients(queue_url: str) -> "tuple[SQSClient, SecretsManagerClient]":
+    """What a webhook calls of SQS, in the part of AWS where that queue is, and of Secrets Manager; without boto3."""
+    queues = urlsplit(queue_url)
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
+    access = Access(
+        key_id=os.environ.get("AWS_ACCESS_KEY_ID", ""),
+        secret_key=os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
+        session_token=os.environ.get("AWS_SESSION_TOKEN", ""),
+        region=os.environ.get("AWS_REGION", ""),
+        sqs_url=endpoint or f"{queues.scheme}://{queues.netloc}",
+        secrets_url=endpoint or f"{queues.scheme}://{queues.netloc.replace('sqs.', 'secretsmanager.', 1)}",
+    )
+    client = SmallClient(access, Http(), now=partial(datetime.now, UTC))
+    # Both are called as boto3's own; a webhook calls nothing else of them.
+    return cast("SQSClient", client), cast("SecretsManagerClient", client)
+
+
+def _configure() -> "Config":
+    """Time limits that suit a function: short waits, few retries, many threads."""
+    from botocore.config import Config
+
+    return Config(
+        connect_timeout=2,
+        read_timeout=10,
+        retries={"total_max_attempts": 3, "mode": "standard"},
+        max_pool_connections=32,
+        user_agent="parley",  # without one botocore describes itself anew at every call, which takes a fifth of it
+    )
 
 
 def create_sqs_client() -> "SQSClient":
     """An SQS client for a door to hand on."""
-    return boto3.client("sqs", config=_CLIENT_CONFIG)
+    import boto3
+
+    return boto3.client("sqs", config=_configure())
 
 
 def create_s3_client() -> "S3Client":
     """An S3 client for a door to hand on: patient, for files are large and read as streams."""
+    import boto3
+    from botocore.config import Config
+
     patient = Config(
         connect_timeout=3,
         read_timeout=60,
@@ -231,6 +261,9 @@ def create_s3_client() -> "S3Client":
 
 def create_flow_clients() -> "tuple[LambdaClient, SFNClient]":
     """Clients for the flows of a company. Lambda's does not retry: what timed out may be running still."""
+    import boto3
+    from botocore.config import Config
+
     patient = Config(connect_timeout=2, read_timeout=130, user_agent="parley")
     once = patient.merge(Config(retries={"total_max_attempts": 1, "mode": "standard"}))
     return boto3.client("lambda", config=once), boto3.client("stepfunctions", config=patient)
@@ -238,7 +271,9 @@ def create_flow_clients() -> "tuple[LambdaClient, SFNClient]":
 
 def create_secrets_client() -> "SecretsManagerClient":
     """A Secrets Manager client."""
-    return boto3.client("secretsmanager", config=_CLIENT_CONFIG)
+    import boto3
+
+    return boto3.client("secretsmanager", config=_configure())
 
 
 class Secrets:

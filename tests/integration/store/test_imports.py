@@ -19,7 +19,8 @@ from core.imports import (
 )
 from core.models import Address
 from core.store import ClaimLostError, Store
-from core.store.imports import ImportBusyError, ImportClaim
+from core.store.import_ranges import ImportBusyError
+from core.store.imports import ImportClaim
 
 _NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _LEASE = timedelta(minutes=15)

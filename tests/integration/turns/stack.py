@@ -27,6 +27,7 @@ from local.fake_slack.server import FakeSlack
 from local.fake_slack.state import SeenMessage
 from local.fake_tools.server import TOKEN
 from local.standin_model import StandInModel
+from tests.aws_over_http import running_aws
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
@@ -66,6 +67,7 @@ class Stack:
     slack: FakeSlack
     model: StandInModel
     sqs: "SQSClient"
+    aws_url: str
     queue_urls: Mapping[str, str]
     store: Store
     webhook: ModuleType
@@ -227,6 +229,13 @@ def load_door(name: str) -> ModuleType:
     return door
 
 
+def load_webhook(name: str, aws_url: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A webhook, which calls AWS without boto3."""
+    with monkeypatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", aws_url)
+        return load_door(name)
+
+
 def _load_dead_letters(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     with monkeypatch.context() as environment:
         environment.setenv("MAX_RECEIVE_COUNT", "13")
@@ -253,7 +262,7 @@ def running_stack(monkeypatch: pytest.MonkeyPatch, *, table_name: str, bucket_na
     secrets.create_secret(Name="parley/test/openai-api-key", SecretString="none")
     secrets.create_secret(Name="parley/test/slack/demo", SecretString=DEMO.bot_token)
     secrets.create_secret(Name="parley/test/tools/orders", SecretString=TOKEN)
-    with FakeSlack() as slack, StandInModel() as model:
+    with FakeSlack() as slack, StandInModel() as model, running_aws() as aws_url:
         environment = {
             "STAGE": "test",
             "POWERTOOLS_SERVICE_NAME": "test",
@@ -283,7 +292,8 @@ def running_stack(monkeypatch: pytest.MonkeyPatch, *, table_name: str, bucket_na
             sqs=sqs,
             queue_urls=queue_urls,
             store=processor.store,
-            webhook=load_door("slack_webhook"),
+            aws_url=aws_url,
+            webhook=load_webhook("slack_webhook", aws_url, monkeypatch),
             processor=processor,
             dead_letters=_load_dead_letters(monkeypatch),
             signals=load_door("signal_processor"),

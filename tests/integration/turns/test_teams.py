@@ -12,7 +12,7 @@ import pytest
 from core.models import ConversationStatus, Installation, TaskStatus
 from local.fake_teams import DEMO, FakeTeams, payloads, signing
 from local.standin_model import Behaviour
-from tests.integration.turns.stack import COMPANY, Context, Stack, load_door
+from tests.integration.turns.stack import COMPANY, Context, Stack, load_webhook
 
 _SECRET = "parley/test/teams/app"
 
@@ -34,7 +34,7 @@ def teams(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTeams]:
 
 
 @pytest.fixture
-def webhook(teams: FakeTeams, stack: Stack) -> ModuleType:
+def webhook(teams: FakeTeams, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The door of Teams, told of the fake as the others are; the demo tenant is the company's."""
     boto3.client("secretsmanager").create_secret(Name=_SECRET, SecretString=DEMO.app_secret)
     now = datetime.now(UTC)
@@ -49,7 +49,7 @@ def webhook(teams: FakeTeams, stack: Stack) -> ModuleType:
             updated_at=now,
         )
     )
-    return load_door("teams_webhook")
+    return load_webhook("teams_webhook", stack.aws_url, monkeypatch)
 
 
 def ask(webhook: ModuleType, teams: FakeTeams, text: str) -> None:

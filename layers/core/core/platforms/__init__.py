@@ -10,13 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from core.errors import PermanentError
 from core.events import FileReference, MessageReceived, SignalReceived
 from core.http import Http
 from core.kept import Kept
-from core.models import Address, Installation
+from core.values import Address
+
+if TYPE_CHECKING:
+    from core.models import Installation
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,31}")
 
@@ -325,10 +328,6 @@ class Outbound(Protocol):
         """What the person wrote, as Markdown for the model: mentions of the assistant removed, others made readable."""
 
 
-def _ignore(installation: Installation) -> None:
-    """Nothing: somebody else will say it."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """What an adapter is handed.
@@ -344,18 +343,18 @@ class Connection:
         revoked: Is told of the installation when the platform says that its token is no longer good.
     """
 
-    installation: Installation
+    installation: "Installation"
     token: str = field(repr=False)
     options: Mapping[str, str]
     http: Http
     kept: Kept
     monotonic: Callable[[], float]
     sleep: Callable[[float], None]
-    revoked: Callable[[Installation], None] = _ignore
+    revoked: "Callable[[Installation], None]" = field(default=lambda _: None)
 
 
 def connect(
-    installation: Installation,
+    installation: "Installation",
     *,
     read_secret: Callable[[str], str],
     options: Mapping[str, Mapping[str, str]],
@@ -363,7 +362,7 @@ def connect(
     kept: Kept,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-    revoked: Callable[[Installation], None] = _ignore,
+    revoked: "Callable[[Installation], None]" = lambda _: None,
 ) -> Outbound:
     """The adapter of the installation's platform, found by the folder's name and bound to the installation.
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from core.events import FileReference, MessageReceived, SignalKind, SignalReceived
-from core.models import Address
 from core.platforms import WebhookResult
 from core.platforms.slack.fields import (
     Json,
@@ -30,6 +29,7 @@ from core.platforms.slack.fields import (
     text_of,
 )
 from core.stop_words import says_stop
+from core.values import Address
 
 _MAX_FILES = 20
 # Tuples and not sets: what a signed body holds in these places may be a list, which no set can be asked about.

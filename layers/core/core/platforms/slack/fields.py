@@ -12,7 +12,7 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from core.errors import RequestRejectedError
-from core.models import Address
+from core.values import Address
 
 type Json = dict[str, object]
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from core.events import MessageReceived, SignalKind, SignalReceived
-from core.models import Address
 from core.platforms import WebhookResult
 from core.platforms.slack import names
 from core.platforms.slack.fields import (
@@ -25,6 +24,7 @@ from core.platforms.slack.fields import (
     required_ts,
     text_of,
 )
+from core.values import Address
 
 _MAX_REFERENCE = 512
 _MAX_QUOTE = 8_000  # characters

@@ -12,9 +12,9 @@ from urllib.parse import quote, urlencode
 
 from core.errors import PermanentError, RetryableError
 from core.http import Answer
-from core.models import Address
 from core.platforms import Connection
 from core.platforms.teams.hosts import is_known, parse, split_hosts
+from core.values import Address
 
 _SECONDS = 10.0  # the connector answers within two; a call that takes longer is lost
 _SHORT_WAIT = 5.0  # seconds; a longer rate limit is the queue's business

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import NoReturn
 
 from core.errors import RequestRejectedError
-from core.models import Address
 from core.strict_json import Json
+from core.values import Address
 
 _ID = re.compile(r"[!-~]{1,400}")
 _DIRECTORY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
