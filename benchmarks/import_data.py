@@ -171,7 +171,7 @@ def write_pdf(path: Path, pages: int) -> int:
         places = []
         for number, content in enumerate(objects, start=1):
             places.append(file.tell())
-            file.write(f"{number} 0 obj".encode() + content + b"endobj\n")
+            file.write(f"{number} 0 obj\n".encode() + content + b"\nendobj\n")
         start = file.tell()
         table = "".join(f"{place:010} 00000 n \n" for place in places)
         head = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"

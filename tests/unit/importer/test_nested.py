@@ -68,6 +68,29 @@ def test_brackets_and_quotes_inside_texts_are_not_counted() -> None:
     assert read("json", json.dumps([{"a": text}, {"a": "\\"}]))[1] == [[text], ["\\"]]
 
 
+@pytest.mark.parametrize("text", [r"\ud83d\ude00", r"\\ud83d", r"\\\ud83d\uDE00", r"\u00e9\uD83D\uDE00"])
+def test_characters_of_two_halves_are_read_wherever_a_block_ends(text: str) -> None:
+    wanted = json.loads(f'"{text}"')
+    for before in range(13):
+        content = f'[{{"a":"{" " * (64 * 1024 - 13 + before - 7)}{text}","b":"{text}"}}]'
+        assert [str(cell).strip() for cell in read("json", content)[1][0]] == [wanted, wanted]
+
+
+@pytest.mark.parametrize("text", [r"\ud83d", r"x\uD83Dy", r"\ud83d\u00e9", r"\ud83d\n", r"\\\ud83d", r"\ude00 "])
+def test_half_of_a_character_is_never_another_one(text: str) -> None:
+    with pytest.raises(PermanentError) as refused:
+        read("json", f'[{{"a":"{text}"}}]')
+    assert refused.value.code == "corrupt-file"
+    _, rows, rejects = read("jsonl", f'{{"a":"{text}"}}\n{{"a":"b"}}\n')
+    assert (rows, [reject.code for reject in rejects]) == ([["b"]], ["invalid-json"])
+
+
+def test_columns_that_begin_hundreds_of_rows_below_are_found() -> None:
+    records = [{"n": 1}] * 900 + [{"n": 2, "late": "x"}]
+    assert read("json", json.dumps(records))[0] == ("n", "late")
+    assert read("jsonl", "\n".join(map(json.dumps, records)))[0] == ("n", "late")
+
+
 def test_sixty_four_levels_are_allowed() -> None:
     value: object = 1
     for _ in range(62):

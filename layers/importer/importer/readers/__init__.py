@@ -34,6 +34,7 @@ from importer.source import Source
 from importer.values import Chunk, Page, Position, Table
 
 CHUNK_ROWS = 500  # more are slower: they leave the processor's cache
+HEAD_ROWS = 1_000  # that are looked at where only the rows tell the columns
 CHUNK_BYTES = 16 * 1024 * 1024  # of rows that are large: fewer of them make a chunk
 
 

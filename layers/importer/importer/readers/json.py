@@ -10,7 +10,7 @@ from ijson.backends import yajl2_c  # type: ignore[import-untyped] # the C parse
 
 from importer.nested import DepthGuard, columns_of, flatten, places_of, raw_json, to_row
 from importer.problems import Limits, ProblemCode, Reject, refuse, shorten
-from importer.readers import CHUNK_BYTES, CHUNK_ROWS, ReadOptions, TableFile, TableReader
+from importer.readers import CHUNK_BYTES, CHUNK_ROWS, HEAD_ROWS, ReadOptions, TableFile, TableReader
 from importer.source import Source
 from importer.values import Chunk, Position, Row, Table
 
@@ -96,7 +96,7 @@ class _JsonFile:
     def _table(self, path: str) -> Table:
         head: list[dict[str, object] | object] = []
         with suppress(_EnoughError):
-            for record in islice(self._records(path, [], end=self._looked), CHUNK_ROWS):
+            for record in islice(self._records(path, [], end=self._looked), HEAD_ROWS):
                 head.append(record)  # noqa: PERF402 - what came before the end of the look is kept
         columns = columns_of((record for record in head if isinstance(record, dict)), self._limits)
         return Table(name=path or _ROOT, columns=columns, start={"row": 0})

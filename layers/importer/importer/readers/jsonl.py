@@ -12,7 +12,7 @@ from core.errors import PermanentError
 from importer.lines import LineStream
 from importer.nested import DepthGuard, columns_of, flatten, parse_number_exactly, places_of, to_row
 from importer.problems import Limits, ProblemCode, Reject, refuse, shorten
-from importer.readers import CHUNK_ROWS, ReadOptions, TableFile, TableReader
+from importer.readers import CHUNK_ROWS, HEAD_ROWS, ReadOptions, TableFile, TableReader
 from importer.source import Source
 from importer.values import Chunk, Position, Row, Table
 
@@ -39,7 +39,7 @@ class _JsonLinesFile:
         offset = len(_MARK) if source.read_at(0, 3) == _MARK else 0
         records = []
         with source.open(offset) as stream:
-            for line in self._lines(stream_at=(stream, offset)).take(CHUNK_ROWS):
+            for line in self._lines(stream_at=(stream, offset)).take(HEAD_ROWS):
                 try:
                     records.append(self._parse(line))
                 except _LineError:

@@ -2,10 +2,10 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from importer import guard
 from importer.problems import Limits, ProblemCode, refuse
@@ -20,18 +20,17 @@ _PIXELS = 1_600  # of the longer side of a drawn page: small print can be read, 
 _MAX_TEXT = 2_000_000  # characters of one page
 _MAX_BOOKMARKS = 5_000
 _NAVIGATION_DEPTH = 6
+_PAGES = f"{__name__}:pages"
 _PASSWORD = 4  # FPDF_ERR_PASSWORD
 
 
-def describe(path: str, password: str) -> Iterator[object]:
-    """Child: how many pages there are, and how many files inside of it."""
+def pages(path: str, password: str, first: int) -> Iterator[object]:
+    """Child: how many pages there are and how many files are inside, then each page from `first` on.
+
+    A page is its text, its headings, its width and height, and whether it is a scan.
+    """
     with _open(path, password) as document:
         yield len(document), document.count_attachments()
-
-
-def pages(path: str, password: str, first: int) -> Iterator[object]:
-    """Child: text, headings, width, height and whether it is a scan, of each page from `first` on."""
-    with _open(path, password) as document:
         bookmarks = _bookmarks(document)
         for number in range(first, len(document) + 1):
             page = document[number - 1]
@@ -112,26 +111,32 @@ def _png(width: int, height: int, rows: Iterator[bytes]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
+def _parts(item: object) -> tuple[Any, ...]:  # what the child above yields
+    if not isinstance(item, tuple):
+        raise refuse(ProblemCode.CORRUPT_FILE, "the PDF is damaged")
+    return item
+
+
 class _PdfFile:
     """An open PDF."""
 
     def __init__(self, path: Path, password: str, limits: Limits) -> None:
         self._arguments: dict[str, object] = {"path": str(path), "password": password}
-        found = guard.call(f"{__name__}:describe", self._arguments)
-        if not isinstance(found, tuple):
-            raise refuse(ProblemCode.CORRUPT_FILE, "the PDF is damaged")
-        self.page_count, held = found
+        # The child that says what there is goes on with the pages: a second one would take longer than a few of them.
+        self._begun: Generator[object] | None = guard.stream(_PAGES, {**self._arguments, "first": 1})
+        self.page_count, held = _parts(next(self._begun))
         self.notices = (f"{held} files inside the PDF were left out",) if held else ()
         if self.page_count > limits.max_pages:
             raise refuse(ProblemCode.TOO_MANY_PAGES, f"a document may have {limits.max_pages} pages")
 
     def read(self, first_page: int = 1) -> Iterator[Page]:
         """See `DocumentFile`."""
-        found = guard.stream(f"{__name__}:pages", {**self._arguments, "first": first_page})
+        found, self._begun = (self._begun if first_page == 1 else None), None
+        if found is None:
+            found = guard.stream(_PAGES, {**self._arguments, "first": first_page})
+            next(found)
         for number, item in enumerate(found, start=first_page):
-            if not isinstance(item, tuple):
-                raise refuse(ProblemCode.CORRUPT_FILE, "the PDF is damaged")
-            text, headings, width, height, is_scan = item
+            text, headings, width, height, is_scan = _parts(item)
             scale = _PIXELS / max(width, height, 1)
             image = PageImage(
                 media_type="image/png",
@@ -152,6 +157,11 @@ class _PdfFile:
         """See `DocumentFile`: files inside a PDF are left alone."""
         return iter(())
 
+    def close(self) -> None:
+        """End the child if nobody has read the pages."""
+        if self._begun is not None:
+            self._begun.close()
+
     def _draw(self, number: int) -> bytes:
         content = guard.call(f"{__name__}:draw", {**self._arguments, "number": number})
         if not isinstance(content, bytes):
@@ -165,8 +175,8 @@ class _PdfReader:
         """See `DocumentReader`."""
         if source.size > options.limits.max_office_bytes:
             raise refuse(ProblemCode.FILE_TOO_LARGE, f"a PDF may have {options.limits.max_office_bytes} bytes")
-        with source.local_path() as path:
-            yield _PdfFile(path, options.password, options.limits)
+        with source.local_path() as path, closing(_PdfFile(path, options.password, options.limits)) as file:
+            yield file
 
 
 READER: Final[DocumentReader] = _PdfReader()
