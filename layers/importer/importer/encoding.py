@@ -319,12 +319,16 @@ class Recoded:
             return stream.read(length)
 
 
+# Half of a character, which is not UTF-8: it has its line rejected, where U+FFFD would pass for a value.
+codecs.register_error("importer-half", lambda error: ("\udcff", error.end))  # type: ignore[attr-defined] # any of them
+
+
 class _Recoding(RawIOBase):
-    """Reads UTF-8 from a stream in another encoding; what cannot be read becomes U+FFFD."""
+    """Reads UTF-8 from a stream in another encoding; what cannot be read is not UTF-8 there either."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self._stream = stream
-        self._decoder = codecs.getincrementaldecoder(name)("replace")
+        self._decoder = codecs.getincrementaldecoder(name)("importer-half")
         self._ready = b""
         self._is_ended = False
 
@@ -337,7 +341,7 @@ class _Recoding(RawIOBase):
         while not self._ready and not self._is_ended:
             block = self._stream.read(_BLOCK)
             self._is_ended = not block
-            self._ready = self._decoder.decode(block, final=not block).encode("utf-8", "replace")
+            self._ready = self._decoder.decode(block, final=not block).encode("utf-8", "surrogatepass")
         count = min(len(buffer), len(self._ready))
         buffer[:count] = self._ready[:count]
         self._ready = self._ready[count:]

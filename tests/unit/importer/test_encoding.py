@@ -83,3 +83,13 @@ def test_an_encoding_that_is_none_or_makes_halves_of_characters_is_refused(name:
     with pytest.raises(PermanentError) as refused:
         read("csv", "a,b\n+2AA-,\\ud800\n", encoding=name)
     assert refused.value.code == "encoding"
+
+
+@pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be", "utf-32-le"])
+@pytest.mark.parametrize("has_mark", [True, False])
+def test_half_of_a_character_in_wide_text_costs_its_line(name: str, has_mark: bool) -> None:
+    mark = "\ufeff" if has_mark else ""
+    content = f"{mark}id,name\n1,Ann\n2,\ud800x\n3,\U0001f600\n".encode(name, "surrogatepass") + b"4"
+    _, rows, rejects = read("csv", content)
+    assert rows == [["1", "Ann"], ["3", "\U0001f600"]]
+    assert [(reject.line, reject.code) for reject in rejects] == [(3, "encoding"), (5, "encoding")]
