@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON := .venv/bin/python
 READY := .venv/ready
 
-.PHONY: help setup run stop ask test check contract eval-mapping soak explore lock build deploy ops
+.PHONY: help setup run stop ask test check contract eval-mapping soak soak-imports explore lock build deploy ops
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,9 @@ eval-mapping: $(READY) ## how many columns of real-looking headers find their fi
 
 soak: $(READY) ## many conversations with redeliveries, failing models and kills: some minutes [CONVERSATIONS=200]
 	CONVERSATIONS=$(or $(CONVERSATIONS),200) $(PYTHON) -m pytest -q tests/integration/turns/test_many.py
+
+soak-imports: $(READY) ## a large file, by functions that are killed again and again: minutes [ROWS=1000000 KILLS=20]
+	@$(PYTHON) -m benchmarks.large_import --rows $(or $(ROWS),1000000) --kills $(or $(KILLS),20) --range-mb 8
 
 explore: $(READY) ## look for new counterexamples to the properties: thousands of random examples each
 	EXPLORE=1 $(PYTHON) -m pytest -n 2 --timeout 1800 $$(grep -rl 'from hypothesis import' tests --include='test_*.py')

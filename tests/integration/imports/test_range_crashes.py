@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
+from core.events import ImportQueued
 from core.imports import CommercialApi, Import, ImportStatus
 from local.fake_commercial import TOKEN, FakeCommercialApi
 from tests.integration.imports.stack import COMPANY, CONTACTS, Imports, s3_event
@@ -40,13 +41,33 @@ def _run(imports: Imports, import_id: str, border: Border, deaths: list[tuple[in
             if imports.deliver([waiting[0]]) == []:
                 waiting.popleft()
         except Killed:
-            left.pop(0)
+            left = left[1:]
             border.crossings = 0
         border.die_at = 0
         before = border.crossings
         waiting += imports.queued()
         border.crossings = before
     return imports.get(import_id)
+
+
+def test_a_processor_that_dies_before_it_wakes_the_import_is_made_good_by_its_redelivery(imports: Imports) -> None:
+    imports.add_template(CONTACTS)
+    collaborators = imports.work_with(ranged_from=1, range_bytes=4_000, part_bytes=2_000, pulse_seconds=3600.0)
+    died: list[ImportQueued] = []
+
+    def dying(contract: ImportQueued, *, delay: timedelta) -> None:
+        if contract.range_number is None and len(died) < 3:
+            died.append(contract)
+            raise Killed
+        collaborators.go_on(contract, delay=delay)
+
+    imports.work_with(ranged_from=1, range_bytes=4_000, part_bytes=2_000, pulse_seconds=3600.0, go_on=dying)
+    import_id = imports.put(_content(), metadata={"template": "contacts"})
+
+    done = _run(imports, import_id, Border(), [])
+
+    assert done.processing_status is ImportStatus.COMPLETED_WITH_ERRORS
+    assert len(died) == 3
 
 
 def test_killed_anywhere_ranges_give_the_same_bytes_and_hand_over_once(

@@ -129,6 +129,13 @@ def test_ranges_of_other_texts_give_the_bytes_of_one_processor(imports: Imports)
     _compare(imports, f"Name\tE-Mail\tAge\tNote\n{rows}\n", "people.tsv")
 
 
+def test_ranges_before_the_first_record_leave_a_json_list_whole(imports: Imports) -> None:
+    imports.add_template(_NOTES)
+    bad, good = "Ada,,1,x\n" * 1_500, "Ada,ada@example.com,1,x\n" * 1_600
+    done = _compare(imports, "Name,E-Mail,Age,Note\n" + bad + good, **{"output-format": "json"})
+    assert len(json.loads(imports.read(done.output_file_url))) == 1_600
+
+
 def test_without_a_template_ranges_give_the_bytes_of_one_processor(imports: Imports) -> None:
     content = _people(2_000)
     _alone(imports)

@@ -169,6 +169,21 @@ def test_what_looks_right_is_believed_where_stray_quotes_make_parity_lie() -> No
     assert made.rounds == 1
 
 
+def test_a_range_ends_at_its_border_only_where_a_record_begins() -> None:
+    before = _HEADER + "Ada,ada@example.com,x\n"
+    inside = before + 'Bob,bob@example.com,"two\n'
+    text = inside + 'lines"\nEve,eve@example.com,y\n'
+    with table_reader("csv").open(BytesSource("file", text.encode()), ReadOptions()) as file:
+        (table,) = file.tables
+        ends = [
+            [chunk.end["offset"] for chunk in BorderedFile(file, len(border)).read(table, table.start)]
+            for border in (before, inside)
+        ]
+        none = list(BorderedFile(file, len(before)).read(table, {"offset": len(text), "line": 9, "row": 9}))
+    assert ends == [[len(before)], [len(text)]]
+    assert none == []
+
+
 def test_a_cell_that_is_longer_than_ranges_makes_one_of_them() -> None:
     text = _HEADER + "Ada,ada@example.com,x\n" + 'Bob,bob@example.com,"' + "line\n" * 300 + '"\nEve,e@example.com,y\n'
     assert _check(text, "csv", 100).output.count(b"\n") == 3
