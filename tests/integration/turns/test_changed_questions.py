@@ -18,7 +18,7 @@ from local.fake_tools.server import FakeTools
 from local.standin_model import Behaviour, ToolCall, Usage
 from tests.integration.cloud import BUCKET_NAME
 from tests.integration.turns.border import Border
-from tests.integration.turns.stack import Killed, Record, Stack, again, load_door
+from tests.integration.turns.stack import COMPANY, Killed, Record, Stack, again, load_door
 from tests.integration.turns.test_tools import book, configure, usages
 
 __all__ = ["book"]  # a fixture
@@ -241,6 +241,27 @@ def test_what_was_deleted_after_its_answer_is_not_shown_to_the_model_any_more(st
     assert "Hello." in seen(stack)
     assert "blue" not in seen(stack)
     assert len(stack.thread(ts)) == 3
+
+
+@pytest.mark.parametrize("kind", ["delete", "edit"])
+def test_what_was_asked_before_a_new_conversation_began_in_the_thread_is_still_found(stack: Stack, kind: str) -> None:
+    ts = stack.ask("hello")
+    stack.settle()
+    asked = stack.ask("a secret", thread_ts=ts)
+    stack.settle()
+    before = stack.conversation(ts).id
+    for _ in range(2):
+        stack.ask("/new", thread_ts=ts)
+        stack.settle()
+        stack.ask("something else", thread_ts=ts)
+        stack.settle()
+    now = stack.conversation(ts).id
+    assert now != before
+    present = stack.messages(ts)
+    assert change(stack, kind, asked, "harmless" if kind == "edit" else "", thread=ts)
+    texts = [each.user_prompt for each in stack.store.list_messages(COMPANY, before) if each.role is Role.USER]
+    assert texts[1:] == ["harmless" if kind == "edit" else None]
+    assert stack.messages(ts) == present
 
 
 def objects() -> list[str]:

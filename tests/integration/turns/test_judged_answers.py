@@ -93,6 +93,17 @@ def test_an_answer_is_judged_long_after_it_was_given(stack: Stack) -> None:
     assert named.signal.reference == judged.id
 
 
+def test_an_answer_of_before_a_new_conversation_is_judged_too(stack: Stack) -> None:
+    ts = stack.ask("first")
+    stack.settle()
+    judged = stack.messages(ts)[-1]
+    stack.ask("/new", thread_ts=ts)
+    stack.settle()
+    named = name_answer(_case(stack, ts, judged.outgoing_ids[0]))
+    assert named
+    assert named.signal.reference == judged.id
+
+
 def test_feedback_on_no_answer_and_the_farewell_of_one_place_end_quietly(stack: Stack) -> None:
     ts = stack.ask("first")
     stack.settle()

@@ -6,6 +6,7 @@ waits in its place for the turn that comes; where there is no conversation yet, 
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from core.errors import RetryableError
@@ -85,15 +86,24 @@ def _find_question(case: Case) -> tuple[str, str, bool] | str:
     if not signal.external_message_id or signal.message_sent_at is None:
         return "no-question"
     is_old = signal.sent_at - signal.message_sent_at > _LONGEST_WAY
-    conversation_id = case.find_conversation_id()
-    if conversation_id is not None:
+    conversations = case.store.threads.list_all(case.company_id, signal.address)
+    if conversations:
         ulid = keys.question_ulid(signal.address, signal.external_message_id, signal.message_sent_at)
-        return conversation_id, ulid, is_old
+        return _find_conversation(case, conversations, ulid), ulid, is_old
     if not signal.is_addressed or is_old or case.attempt > len(_PAUSES):
         return "no-conversation"
     raise RetryableError(
         "question-not-there", "the question has not arrived yet", retry_after=_PAUSES[case.attempt - 1]
     )
+
+
+def _find_conversation(case: Case, conversations: Sequence[str], ulid: str) -> str:
+    """The one that has the question; the thread's present one where it is on its way yet."""
+    if len(conversations) > 1:
+        for each in conversations:
+            if case.store.questions.find(case.company_id, keys.message_id(each, ulid)):
+                return each
+    return conversations[0]
 
 
 def _note(signal: SignalReceived, conversation_id: str, ulid: str) -> Message:

@@ -216,8 +216,9 @@ class InputItem(Item):
 
 
 class ThreadItem(Item):
-    """PK `C#co#H#platform#channel#thread`, SK `#`: the thread's conversation."""
+    """PK `C#co#H#platform#channel#thread`, SK `#`: the thread's conversation; `earlier` ones, the last one first."""
 
+    earlier = _texts("earlier")
     conversation_id = _text("conversationId")
 
 

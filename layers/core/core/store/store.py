@@ -53,6 +53,7 @@ class Store:
     Attributes:
         directory: Companies, users, identities, installations and settings.
         files: Pictures and transcripts of what people attached.
+        threads: Which conversations took place in a thread.
         waiting: What a person is to decide or to say.
         interruptions: What is said to a turn from outside while it runs.
         hand_overs: Turns that go on with the next delivery of their message.
@@ -81,7 +82,7 @@ class Store:
         self._messages = Messages(self._table, contents)
         self._leases = Leases(self._table)
         self.recollections = Recollections(self._table, self._messages)
-        self._threads = Threads(self._table, clock)
+        self.threads = Threads(self._table, clock)
         self._counters = Counters(self._table)
         self._tasks = Tasks(self._table, contents)
         self._tool_usages = ToolUsages(self._table, overflow)
@@ -106,7 +107,7 @@ class Store:
 
         With `retention_days`, the thread is used now and kept for so long: one more request, once a day.
         """
-        return self._threads.find(company_id, address, retention_days)
+        return self.threads.find(company_id, address, retention_days)
 
     def open_conversation(
         self, company_id: str, address: Address, conversation_id: str, *, retention_days: int | None = None
@@ -115,7 +116,7 @@ class Store:
 
         Returns the id that stands: `conversation_id`, or the one that came first.
         """
-        return self._threads.open(company_id, address, conversation_id, retention_days)
+        return self.threads.open(company_id, address, conversation_id, retention_days)
 
     def start_afresh(
         self,
@@ -133,10 +134,9 @@ class Store:
         """
         expiry = expiry_after(retention_days, now)
         created = conversations.create(company_id, conversation_id, opening, expiry=expiry, now=now)
+        replaced = self.threads.replacing(company_id, address, conversation_id, retention_days)
         with suppress(ConditionFailedError):
-            self._table.transact(
-                [self._threads.replacing(company_id, address, conversation_id, retention_days), created]
-            )
+            self._table.transact([replaced, created])
 
     def save_input(self, company_id: str, input_: Input) -> str:
         """Store an input once, and return the hash of its content, by which it is found again."""

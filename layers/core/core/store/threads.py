@@ -10,6 +10,8 @@ from core.store.faults import ConditionFailedError
 from core.store.items import ThreadItem
 from core.store.table import Put, Table
 
+_MOST_EARLIER = 20  # conversations of a thread, in which a question that is edited or deleted is looked for
+
 
 class Threads:
     """The threads of every company."""
@@ -39,9 +41,16 @@ class Threads:
             return self.find(company_id, address, days) or conversation_id
         return conversation_id
 
+    def list_all(self, company_id: str, address: Address) -> tuple[str, ...]:
+        """The thread's conversation and those that it had before, the last one first; of these some."""
+        thread = self._table.get(ThreadItem, keys.thread_key(company_id, address), consistent=True)
+        return (thread.conversation_id, *(thread.earlier or ())) if thread else ()
+
     def replacing(self, company_id: str, address: Address, conversation_id: str, days: int | None) -> Put:
-        """The write that gives a thread this conversation, whatever it had."""
-        return Put(self._item(company_id, address, conversation_id, days))
+        """The write that gives a thread this conversation; those that it had are remembered."""
+        item = self._item(company_id, address, conversation_id, days)
+        item.earlier = list(self.list_all(company_id, address)[:_MOST_EARLIER]) or None
+        return Put(item)
 
     def _item(self, company_id: str, address: Address, conversation_id: str, days: int | None) -> ThreadItem:
         expiry = expiry_after(days, self._clock())
