@@ -124,7 +124,7 @@ def show_usage(
     if not _MONTH.fullmatch(period):
         raise typer.BadParameter("write the month as in 2026-01", param_hint="--month")
     found = operations.store.month_usage(operations.company(company).id, period)
-    used = found if any(each.messages for each in found) else ()
+    used = found if any(each.messages or each.total_tokens or each.cost for each in found) else ()
     rows = (
         (each.period, each.user_id or "all", each.messages, each.input_tokens, each.output_tokens, each.cost)
         for each in used

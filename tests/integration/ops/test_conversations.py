@@ -155,6 +155,14 @@ def test_usage_is_the_month_and_then_each_day(answered: CommandLine) -> None:
     assert "nothing was used in 2026-10" in answered.done("usage", "--company", "acme", "--month", "2026-10").err
 
 
+def test_what_was_used_without_a_message_is_shown(acme: CommandLine, store: Store) -> None:
+    claim, _, task = claimed(store)
+    spent = {"total_input_tokens": 1200, "total_output_tokens": 34, "total_tokens": 1234}
+    store.fail_turn(claim, task.model_copy(update={"status": TaskStatus.FAILED, **spent}), now=NOW)
+    rows = acme.done("usage", "--company", "acme", "--month", "2026-11").rows
+    assert rows[0] == ["2026-11", "all", "0", "1 200", "34", "-"]
+
+
 @pytest.mark.parametrize("month", ["2026", "2026-13", "11-2026", "2026-11-22"])
 def test_a_month_is_written_in_one_way(acme: CommandLine, month: str) -> None:
     assert acme("usage", "--company", "acme", "--month", month).code == 2
