@@ -6,6 +6,7 @@ thread names them, and the person who asked can tell them.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from core.call_texts import describe_call
 from core.errors import PermanentError
@@ -60,12 +61,13 @@ class Approvers:
         place = self.outbound.open_chat(external_user_id, self.message)
         if asked.get(place.channel_id):
             return
-        # Noted first: a button that is pressed at once has to be known.
-        self.store.waiting.note_asked_alone(self.company_id, usage, asked | {place.channel_id: ()})
+        note = partial(self.store.waiting.note_asked_alone, self.company_id, usage)
+        if not note(asked | {place.channel_id: ()}):  # noted first: a button that is pressed at once has to be known
+            return
 
         def remember(ids: tuple[str, ...]) -> None:
             asked[place.channel_id] = ids
-            self.store.waiting.note_asked_alone(self.company_id, usage, asked)
+            note(asked)
 
         there = self.message.model_copy(
             update={"address": place, "external_user_id": external_user_id, "is_private": False}
@@ -73,7 +75,9 @@ class Approvers:
         wanted = say("approval-asked", self.question.language).replace("{person}", self._name_asker())
         text = f"{wanted}\n\n{describe_call(usage.name, usage.request)}"
         target = reply_to(there, is_unrecorded=True, is_alone=True)
-        self.outbound.ask(target, Question(text=text, buttons=buttons), posted=remember)
+        ids = self.outbound.ask(target, Question(text=text, buttons=buttons), posted=remember)
+        if not note(asked | {place.channel_id: ids}):  # decided meanwhile: whoever decided did not know of this one
+            self.outbound.close_question(target, ids, describe_call(usage.name, usage.request))
 
     def _name_asker(self) -> str:
         asker = self.store.directory.get_user(self.company_id, self.question.user_id)

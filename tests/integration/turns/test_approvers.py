@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from core.models import Address, ApprovalStatus, User
+from core.models import Address, ApprovalStatus, ToolUsage, User
 from local.fake_slack.demo import DEMO
 from local.fake_slack.state import SeenMessage
 from local.fake_slack.state import User as SlackUser
@@ -77,6 +78,28 @@ def test_the_approver_sees_what_the_person_decided(guarded: Stack) -> None:
     assert not closed.buttons
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_decision_that_comes_while_approvers_are_asked_leaves_no_open_button(
+    guarded: Stack, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    add_person(guarded, "usr_boss", _BOSS, email="boss@demo.example")
+    waiting = guarded.store.waiting
+    note, notes = waiting.note_asked_alone, []
+
+    def decide_first(company_id: str, usage: ToolUsage, given: Any) -> bool:
+        notes.append(given)
+        if len(notes) == (1 if moment == "before" else 2):
+            waiting.decide(company_id, usage, ApprovalStatus.DENIED, decided_by="usr_alice", now=datetime.now(UTC))
+        return note(company_id, usage, given)
+
+    monkeypatch.setattr(waiting, "note_asked_alone", decide_first)
+    park(guarded)
+    (channel,) = notes[0]
+    there = [each for each in guarded.slack.messages(channel) if each.user == DEMO.bot_user_id]
+    assert len(there) == (0 if moment == "before" else 1)
+    assert not any(each.buttons for each in there)
+
+
 def test_in_the_place_of_one_approver_nobody_else_decides(guarded: Stack) -> None:
     add_person(guarded, "usr_boss", _BOSS, email="boss@demo.example")
     mate = add_person(guarded, "usr_mate", "U0MATE0001")
@@ -103,6 +126,19 @@ def test_an_approver_who_never_met_the_assistant_is_known_by_e_mail(guarded: Sta
     assert guarded.settle() == []
     assert len(book.orders.effects) == 1
     assert "Approved by Bo" in guarded.thread(ts)[0].text
+
+
+@pytest.mark.parametrize("why", ["of another workspace", "disabled", "e-mail of nobody"])
+def test_an_e_mail_address_makes_nobody_an_approver_who_is_no_colleague(guarded: Stack, why: str) -> None:
+    email = "boss@demo.example" if why != "e-mail of nobody" else "other@demo.example"
+    boss = User(id="usr_boss", company_id=COMPANY, email=email, name="Bo", created_at=datetime.now(UTC))
+    guarded.store.directory.add_user(boss.model_copy(update={"enabled": why != "disabled"}))
+    ts = park(guarded)
+    assert ("Bo can decide" in guarded.thread(ts)[-1].text) is (why == "of another workspace")
+    workspace = "T0SECOND01" if why == "of another workspace" else ""
+    assert press(guarded, ts, external_user_id=_BOSS, external_user_workspace_id=workspace)
+    assert status(usages(guarded, ts)[0]) is ApprovalStatus.WAITING
+    assert guarded.store.directory.get_identity(COMPANY, "slack", DEMO.team_id, _BOSS) is None
 
 
 def test_where_nobody_may_be_written_to_the_thread_alone_asks(guarded: Stack, logged: Callable[[], str]) -> None:

@@ -70,9 +70,12 @@ class Waiting:
         """Remember in which messages of the platform an approval is asked for."""
         self._change(company_id, usage, [ToolUsageItem.approval_message_ids.set(list(message_ids))])
 
-    def note_asked_alone(self, company_id: str, usage: ToolUsage, asked: Mapping[str, Sequence[str]]) -> None:
-        """Remember in which other places an approver is asked, and in which messages there."""
-        self._change(company_id, usage, [ToolUsageItem.approval_asked_alone.set(pack_places(asked))])
+    def note_asked_alone(self, company_id: str, usage: ToolUsage, asked: Mapping[str, Sequence[str]]) -> bool:
+        """Remember in which other places an approver is asked, and in which messages; False once it is decided."""
+        key = keys.tool_usage_key(company_id, usage.message_id, usage.place_of_use)
+        actions = [ToolUsageItem.approval_asked_alone.set(pack_places(asked))]
+        is_waiting = ToolUsageItem.approval == ApprovalStatus.WAITING.value
+        return self._table.change_known(ToolUsageItem, key, actions, is_waiting)
 
     def decide(
         self, company_id: str, usage: ToolUsage, status: ApprovalStatus, *, decided_by: str | None, now: datetime
