@@ -138,6 +138,19 @@ def test_a_commit_moves_the_conversation_to_another_entity(answered: Store) -> N
     assert (claimed.entity_type, claimed.entity_id, claimed.last_turn_at) == ("ORDER", "A-1", LATER)
 
 
+def test_a_summary_that_was_made_while_a_question_changed_is_not_written(answered: Store) -> None:
+    before = answered.get_conversation(COMPANY, CONVERSATION)
+    assert before
+    answered.recollections.drop_summaries(COMPANY, CONVERSATION, of=FIRST.ulid, at=LATER)
+    told = Summary(until=keys.ulid_of(FIRST.reply_id), text="the secret", since=FIRST.now, created_at=LATER)
+    assert not answered.recollections.save_summary(before, told, SPENT, user_id=USER, now=LATER)
+    assert text_of(answered) is None
+    after = answered.get_conversation(COMPANY, CONVERSATION)
+    assert after
+    assert answered.recollections.find_summary(after, told.until) is None
+    assert after.summary_until is None
+
+
 def test_what_is_changed_is_no_longer_told_and_what_came_before_it_is(answered: Store) -> None:
     remember(answered, "the first")
     remember(answered, "the next", SECOND, known=keys.ulid_of(FIRST.reply_id))

@@ -345,8 +345,7 @@ class ToolUsageItem(Item):
     """PK `C#co#V#conv`, SK `U#ulid of the question#nnnnnn`: three digits of the step, three of the place in it.
 
     What a sub-agent uses is below the use that asked it: `U#ulid#nnnnnn#nnnnnn`. `duration` is in milliseconds. Of a
-    call that needs one, `approval` is its status; `approvalBy` who may decide, first of them who asked. GSI1 `C#co#W`
-    by `approvalUntil` while it waits.
+    call that needs one, `approval` is its status (GSI1 `C#co#W` while it waits); `approvalBy` who decides, asker first.
     """
 
     apart = frozenset({"said", "request", "response", "error", "step_usage", "spent", "approval"})
