@@ -1,10 +1,20 @@
-"""The port of a fake platform: answers on a thread, and ends every connection when it is closed."""
+"""The port of a fake: answers on a thread, ends every connection when it is closed, and is run from a command line."""
 
+import argparse
 import socket
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
+
+
+class Fake(Protocol):
+    """A fake that answers on a port."""
+
+    def serve_forever(self) -> None: ...  # noqa: D102 - until it is closed
+    def close(self) -> None: ...  # noqa: D102 - gives the port back
 
 
 class Server(ThreadingHTTPServer):
@@ -78,3 +88,29 @@ class Listener:
             self._thread.join()
         self._server.server_close()
         self._server.close_connections()
+
+
+def run[F: Fake](
+    parser: argparse.ArgumentParser,
+    *,
+    port: int,
+    make: Callable[[argparse.Namespace], F],
+    introduce: Callable[[F], str],
+) -> int:
+    """Run a fake from the command line until it is interrupted; 1 where its port is taken."""
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=port)
+    told = parser.parse_args()
+    try:
+        fake = make(told)
+    except OSError as error:
+        print(f"{parser.prog} cannot listen on {told.host}:{told.port}: {error.strerror}", file=sys.stderr)
+        return 1
+    print(introduce(fake), flush=True)
+    try:
+        fake.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        fake.close()
+    return 0

@@ -15,16 +15,10 @@ settings = SlackInstallSettings.from_env()
 rotate = partial(
     rotate_tokens,
     installer=Installer(
+        told=settings,
         store=Store(settings.table_name, bucket_name=settings.bucket_name),
         secrets=Secrets(),
         http=Http(),
-        client_id=settings.slack_client_id,
-        client_secret_name=settings.slack_client_secret_name,
-        key_name=settings.install_key_name,
-        secret_prefix=settings.secret_prefix,
-        api_base_url=str(settings.slack_api_base_url),
-        authorize_url=str(settings.slack_authorize_url),
-        public_url=settings.public_url,
         clock=partial(datetime.now, UTC),
     ),
 )

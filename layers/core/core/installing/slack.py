@@ -39,38 +39,58 @@ class SecretStore(Protocol):
         """Store a secret, in the place of an earlier one."""
 
 
+class Told(Protocol):
+    """What the stack says of the app and of itself: the settings of the functions that install."""
+
+    @property
+    def slack_client_id(self) -> str:
+        """The app's id; empty before the app is set up."""
+
+    @property
+    def slack_client_secret_name(self) -> str:
+        """Where the app's secret is."""
+
+    @property
+    def install_key_name(self) -> str:
+        """Where the key is that links are signed with."""
+
+    @property
+    def secret_prefix(self) -> str:
+        """How the names of tokens begin."""
+
+    @property
+    def slack_api_base_url(self) -> object:
+        """Slack's Web API; its text is the URL."""
+
+    @property
+    def slack_authorize_url(self) -> object:
+        """Where Slack asks a person; its text is the URL."""
+
+    @property
+    def public_url(self) -> str:
+        """Where browsers reach us; empty: the API's own domain."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installer:
-    """What an installation works with; built once per cold start.
+    """What an installation works with; built once per cold start."""
 
-    Attributes:
-        client_id: The app's id; empty before the app is set up.
-        public_url: Where browsers reach us; empty: the API's own domain.
-        secret_prefix: How the names of tokens begin.
-    """
-
+    told: Told
     store: Store
     secrets: SecretStore
     http: Http
-    client_id: str
-    client_secret_name: str
-    key_name: str
-    secret_prefix: str
-    api_base_url: str
-    authorize_url: str
-    public_url: str
     clock: Callable[[], datetime]
 
     @property
     def app(self) -> SlackApp:
         """The app with its secret."""
-        if not self.client_id:
+        if not self.told.slack_client_id:
             raise RequestRejectedError("not-configured", "the Slack app has no client id", status=503)
         return SlackApp(
-            client_id=self.client_id,
-            client_secret=self.secrets.read(self.client_secret_name),
-            api_base_url=self.api_base_url,
-            authorize_url=self.authorize_url,
+            client_id=self.told.slack_client_id,
+            client_secret=self.secrets.read(self.told.slack_client_secret_name),
+            api_base_url=str(self.told.slack_api_base_url),
+            authorize_url=str(self.told.slack_authorize_url),
         )
 
 
@@ -100,7 +120,7 @@ def serve(event: dict[str, Any], *, installer: Installer) -> pages.Page:  # JSON
 def _begin(event: dict[str, Any], installer: Installer) -> pages.Page:
     now = installer.clock()
     query = event.get("queryStringParameters") or {}
-    key = installer.secrets.read(installer.key_name)
+    key = installer.secrets.read(installer.told.install_key_name)
     company_id = links.read_link_token(key, query.get("link", ""), now=now)
     state, browser = links.begin_state(key, company_id, now=now)
     url = authorize_url(installer.app, redirect_uri=_redirect_uri(event, installer), state=state)
@@ -110,7 +130,7 @@ def _begin(event: dict[str, Any], installer: Installer) -> pages.Page:
 def _finish(event: dict[str, Any], installer: Installer) -> pages.Page:
     now = installer.clock()
     query = event.get("queryStringParameters") or {}
-    key = installer.secrets.read(installer.key_name)
+    key = installer.secrets.read(installer.told.install_key_name)
     state = links.read_state(key, query.get("state", ""), _read_cookie(event), now=now)
     if not installer.store.directory.use_once(state.nonce, until=state.ends_at):
         raise RequestRejectedError("state-used", "this state was used before", status=403)
@@ -140,7 +160,7 @@ def _store(grant: Grant, company_id: str, installer: Installer, now: datetime) -
         platform="slack",
         workspace_id=grant.workspace_id,
         settings={"botUserId": grant.bot_user_id, "scopes": list(grant.scopes), "enterpriseId": grant.enterprise_id},
-        secret_name=f"{installer.secret_prefix}{grant.workspace_id}",
+        secret_name=f"{installer.told.secret_prefix}{grant.workspace_id}",
         token_expires_at=grant.expires_at,
         created_at=there.created_at if there else now,
         updated_at=now,
@@ -162,7 +182,7 @@ def token_secret(grant: Grant) -> str:
 def _redirect_uri(event: dict[str, Any], installer: Installer) -> str:
     """Our callback at the domain that API Gateway says it is, never at one that the request names."""
     domain = (event.get("requestContext") or {}).get("domainName", "")
-    return f"{installer.public_url.rstrip('/') or f'https://{domain}'}{_CALLBACK}"
+    return f"{installer.told.public_url.rstrip('/') or f'https://{domain}'}{_CALLBACK}"
 
 
 def _read_cookie(event: dict[str, Any]) -> str:

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from core.events import FileReference, MessageReceived, SignalKind, SignalReceived
 from core.platforms import WebhookResult
 from core.platforms.slack.fields import (
-    Json,
     checked,
     installed_in,
     is_ts,
@@ -29,6 +28,7 @@ from core.platforms.slack.fields import (
     text_of,
 )
 from core.stop_words import says_stop
+from core.strict_json import Json
 from core.values import Address
 
 _MAX_FILES = 20

@@ -3,7 +3,6 @@
 Only what the webhook needs is imported here and in its siblings: its cold start pays for every import.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -12,9 +11,8 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from core.errors import RequestRejectedError
+from core.strict_json import Json, read_object
 from core.values import Address
-
-type Json = dict[str, object]
 
 MAX_TEXT = 40_000  # characters; Slack's longest message
 _MAX_BODY_BYTES = 1_000_000  # far above the largest event: 40,000 characters of text, its blocks and its files
@@ -40,29 +38,12 @@ def checked[T](make: Callable[[], T], what: str) -> T:
         reject(what)
 
 
-def _unique(pairs: list[tuple[str, object]]) -> Json:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key is given twice")
-    return found
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)  # NaN and Infinity are not JSON
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
-
-
 def read_json(body: bytes | str) -> Json:
     """The JSON object in a body, or in a form's field."""
     if len(body) > _MAX_BODY_BYTES:
         raise RequestRejectedError("too-large", "the request is longer than any event of Slack's", status=413)
-    try:
-        value = _DECODER.decode(body if isinstance(body, str) else body.decode())
-    except (ValueError, RecursionError):
-        value = None  # the decoder's error would quote the body
-    if not isinstance(value, dict):
+    value = read_object(body)
+    if value is None:
         reject("body")
     return value
 

@@ -13,8 +13,9 @@ from core.errors import PermanentError, RequestRejectedError
 from core.platforms import Inbound, WebhookRequest, WebhookResult
 from core.platforms.slack.commands import read_command
 from core.platforms.slack.events import read_event
-from core.platforms.slack.fields import Json, read_json, reject
+from core.platforms.slack.fields import read_json, reject
 from core.platforms.slack.interactions import read_interaction
+from core.strict_json import Json
 
 _EVENTS_PATH = "/slack/events"
 _INTERACTIONS_PATH = "/slack/interactions"

@@ -10,7 +10,6 @@ from core.events import MessageReceived, SignalKind, SignalReceived
 from core.platforms import WebhookResult
 from core.platforms.slack import names
 from core.platforms.slack.fields import (
-    Json,
     checked,
     installed_in,
     is_true,
@@ -24,6 +23,7 @@ from core.platforms.slack.fields import (
     required_ts,
     text_of,
 )
+from core.strict_json import Json
 from core.values import Address
 
 _MAX_REFERENCE = 512
