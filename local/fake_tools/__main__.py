@@ -14,9 +14,7 @@ def main() -> int:
         parser,
         port=4590,
         make=lambda told: FakeTools(told.host, told.port),
-        introduce=lambda fake: (
-            f"fake services: {fake.api_url}, {fake.url}/openapi.json, {fake.mcp_url}"
-        ),
+        introduce=lambda fake: f"fake services: {fake.api_url}, {fake.url}/openapi.json, {fake.mcp_url}",
     )
 
 

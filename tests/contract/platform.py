@@ -150,6 +150,9 @@ class Platform(Protocol):
     def remove(self, message: MessageReceived, shown: Shown) -> None:
         """Somebody deletes a message of ours."""
 
+    def stop(self, shown: Shown) -> None:
+        """The reader ends an arriving answer with a button of the platform's own, of which nobody tells us."""
+
     def file(self, content: bytes) -> FileReference:
         """A file that the person attached; its size is told where the platform tells it."""
 

@@ -20,6 +20,7 @@ class Slack:
 
     cannot: Mapping[str, str] = {
         "the app's arrival becomes a signal": "Slack tells nobody: whoever installs comes back through /slack/oauth",
+        "an answer that its reader stopped there ends and stays": "Slack's own button sends the webhook a signal",
     }
     secrets: Mapping[str, str] = {"parley/test/slack-signing-secret": _SECRET}
     proof = "x-slack-signature"
@@ -131,6 +132,9 @@ class Slack:
 
     def remove(self, message: MessageReceived, shown: Shown) -> None:
         self._slack.state.message(message.address.channel_id, shown.id).is_deleted = True
+
+    def stop(self, shown: Shown) -> None:
+        raise NotImplementedError(self.cannot["an answer that its reader stopped there ends and stays"])
 
     def file(self, content: bytes) -> FileReference:
         made = self._slack.add_file(File("F0SUITE001", DEMO.team_id, "table.csv", "text/csv", content))

@@ -24,7 +24,7 @@ class Teams:
         "an answer that was posted and not recorded is found by the next delivery": _UNSEEN,
         "an answer whose posting had no answer is found by the next delivery": _UNSEEN,
         "a question that was asked and not recorded is found by the next delivery": _UNSEEN,
-        "the stop button becomes a signal": "the button is Teams's own, and its client tells us with the next piece",
+        "the stop button becomes a signal": "the button is Teams's own, and only the stream's next piece tells of it",
     }
     secrets: Mapping[str, str] = {}
     proof = "authorization"
@@ -148,6 +148,9 @@ class Teams:
 
     def remove(self, message: MessageReceived, shown: Shown) -> None:
         self._teams.connector.delete(_conversation(message), shown.id)
+
+    def stop(self, shown: Shown) -> None:
+        self._teams.connector.cancelled.add(shown.id)
 
     def file(self, content: bytes) -> FileReference:
         self._teams.state.files["original"] = content

@@ -5,6 +5,7 @@ from contextlib import suppress
 import pytest
 
 from core.errors import PermanentError, RetryableError
+from core.platforms import ReplyStoppedError
 from tests.contract.platform import Place, What
 from tests.contract.stage import Stage, die
 from tests.unit.platforms.slack.stage import DiedError
@@ -208,6 +209,20 @@ def test_a_message_that_somebody_deleted_is_made_again(stage: Stage, place: Plac
     second = reply.finish("One, two.")
     assert second != first
     assert stage.texts(message) == ["One, two."]
+
+
+def test_an_answer_that_its_reader_stopped_there_ends_and_stays(stage: Stage) -> None:
+    message = stage.ask(place="direct")
+    reply = stage.reply(message)
+    reply.append(_PIECES[0])
+    (arriving,) = stage.platform.shown(message)
+    stage.platform.stop(arriving)
+    stage.clock.pass_by(2)
+    with pytest.raises(ReplyStoppedError):
+        stage.speak(reply, _PIECES[1:])
+    reply.finish(_WHOLE)
+    stage.next_delivery(message).finish(_WHOLE)
+    assert [each.text for each in stage.platform.shown(message)] == [arriving.text]
 
 
 @_PLACES

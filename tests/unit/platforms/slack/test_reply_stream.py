@@ -170,6 +170,20 @@ def test_long_answer_goes_on_in_new_messages_between_lines(stage: Stage) -> None
     assert "\n".join(message.text.strip("\n") for message in messages) == text.strip()
 
 
+@pytest.mark.parametrize(("words", "every"), [(100, 5.0), (3_000, 0.1)], ids=["slow", "long"])
+def test_answer_without_a_line_break_goes_on_in_a_new_message_all_the_same(
+    stage: Stage, words: int, every: float
+) -> None:
+    question = stage.ask()
+    reply = stage.reply(question)
+    text = stage.speak(reply, [f"word{number} " for number in range(words)], every=every)
+    reply.finish(text)
+    messages = stage.answers(question)
+    assert len(messages) > 1
+    assert " ".join(message.text.strip() for message in messages) == text.strip()
+    assert not any(message.is_expired or message.edits for message in messages)
+
+
 def test_code_that_goes_on_in_a_new_message_is_closed_and_opened_again(stage: Stage) -> None:
     question = stage.ask()
     reply = stage.reply(question)
