@@ -16,7 +16,6 @@ type Fault = tuple[ProblemCode, str]
 type Faults = dict[int, Fault]
 """The faults of a column, by the place in it. A value with a fault is None from then on."""
 
-_MOST_KNOWN = 20_000  # values of a column that are remembered
 _LONGEST_KNOWN = 100  # characters of such a value
 _PATIENCE = 1_000  # values that may be new before a column counts as one without repetition
 
@@ -58,10 +57,10 @@ class Step:
 class Chain:
     """Steps one after the other; None, and what has a fault, is left alone by those that come after."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
-        """Chain `steps`."""
+    def __init__(self, steps: Sequence[Step], *, memory: int) -> None:
+        """Chain `steps`, remembering what became of at most `memory` texts."""
         self._steps = tuple(steps)
-        self._known: _Known | None = _Known(self.one)
+        self._known: _Known | None = _Known(self.one, memory)
         self._bulk = [step.many for step in steps if step.many]
         self._has_bulk = len(self._bulk) == len(steps)
         self._seen = 0
@@ -117,8 +116,9 @@ def cells(column: Column, faults: Faults, one: Callable[[Cell], Cell], first: in
 class _Known(dict[Cell, Cell]):
     """What became of texts before: most columns of dates, codes and words have few values."""
 
-    def __init__(self, one: Callable[[Cell], Cell]) -> None:
+    def __init__(self, one: Callable[[Cell], Cell], most: int) -> None:
         self._one = one
+        self._most = most
         self.misses = 0
 
     def __missing__(self, value: Cell) -> Cell:
@@ -126,7 +126,7 @@ class _Known(dict[Cell, Cell]):
         made = self._one(value)
         # Numbers are not remembered: 1, 1.0 and True are the same key.
         if value is None or (isinstance(value, str) and len(value) <= _LONGEST_KNOWN):
-            if len(self) >= _MOST_KNOWN:
+            if len(self) >= self._most:
                 self.clear()
             self[value] = made
         return made

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import compress
 from typing import Any
 
@@ -26,6 +27,7 @@ from importer.values import (
     TableMapping,
 )
 
+_MEMORY = 100_000  # texts that a mapping remembers, over all of its fields
 _MOST_FAULTS = 5  # of one row that are told
 _MOST_SHOWN = 2_000  # characters of a value that is a list or an object
 _TYPED = {
@@ -94,13 +96,14 @@ class RowMaker:
         if absent := [name for name in field.columns if name not in places]:
             raise refuse(ProblemCode.NO_MAPPING, f"the mapping names {len(absent)} columns that the file does not have")
         definitions: Mapping[str, Any] = self._template.record.get("$defs", {})
+        compiled = partial(_compile_chain, schema, definitions, fields=len(self._template.fields))
         separators = [op.arguments.get("separator", " ") for op in field.operations if op.name is OperationName.CONCAT]
         return _Field(
             target=field.target,
             places=tuple(places[name] for name in field.columns),
             separator=separators[0] if separators else " ",
-            chain=_compile_chain(schema, definitions, field.operations),
-            repairs={repair.shape: _compile_chain(schema, definitions, repair.operations) for repair in field.repairs},
+            chain=compiled(field.operations),
+            repairs={repair.shape: compiled(repair.operations) for repair in field.repairs},
             is_required=field.target in self._template.required,
             label=" + ".join(field.columns),
         )
@@ -238,11 +241,13 @@ type _RowFaults = dict[int, list[tuple[_Field | None, Fault, bool]]]
 """By place of the row: the field, the fault, and whether it costs the row."""
 
 
-def _compile_chain(schema: Mapping[str, Any], definitions: Mapping[str, Any], operations: Sequence[Operation]) -> Chain:
-    """The code of a field's operations, and of what its schema asks of what they make."""
+def _compile_chain(
+    schema: Mapping[str, Any], definitions: Mapping[str, Any], operations: Sequence[Operation], fields: int
+) -> Chain:
+    """The code of one of `fields` fields: of its operations, and of what its schema asks of what they make."""
     steps, made = _compile_steps(schema, operations)
     check = check_step(schema, definitions, made)
-    return Chain([*steps, check] if check else steps)
+    return Chain([*steps, check] if check else steps, memory=_MEMORY // fields)
 
 
 def _compile_steps(schema: Mapping[str, Any], operations: Sequence[Operation]) -> tuple[tuple[Step, ...], str]:

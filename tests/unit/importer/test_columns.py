@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from importer.columns import Chain, Step
 from importer.rows import Made, RowMaker
 from importer.template import Contract, Template
 from importer.values import Cell, Chunk, Row, TableMapping
@@ -118,6 +119,20 @@ def test_a_value_becomes_the_same_alone_and_among_others(
     alone = [_make(_maker(contract), [row], number) for number, row in enumerate(rows, start=1)]
     assert _told([_make(_maker(contract), rows)]) == _told(alone)
     assert _told([_make(_WORN[contract], rows)]) == _told(alone)
+
+
+@pytest.mark.parametrize(("memory", "asked"), [(3, 3), (2, 6)])
+def test_no_more_is_remembered_than_there_is_room_for(memory: int, asked: int) -> None:
+    seen: list[Cell] = []
+
+    def one(value: Cell) -> Cell:
+        seen.append(value)
+        return value
+
+    chain = Chain([Step(one)], memory=memory)
+    for _ in range(2):
+        assert chain.many(["a", "b", "c"], {}) == ["a", "b", "c"]
+    assert len(seen) == asked
 
 
 def test_one_value_that_does_not_fit_costs_no_other_of_a_long_column() -> None:
