@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 
@@ -101,7 +102,11 @@ def test_what_a_colleague_asked_in_private_is_not_found(stack: Stack, book: Fake
 
 
 @pytest.mark.parametrize("is_streaming_offered", [True, False], ids=["streamed", "posted"])
-def test_an_answer_calls_nobody_in_slack(stack: Stack, *, is_streaming_offered: bool) -> None:
+def test_an_answer_calls_nobody_in_slack(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, *, is_streaming_offered: bool
+) -> None:
+    for pause in ("_APPEND_SECONDS", "_EDIT_SECONDS"):
+        monkeypatch.setattr(f"core.platforms.slack.reply.{pause}", 0.0)
     if not is_streaming_offered:
         stack.slack.disable("chat.startStream")
     pieces = [_LOUD[at : at + 3] for at in range(0, len(_LOUD), 3)]  # each of them alone is harmless
@@ -115,7 +120,17 @@ def test_an_answer_calls_nobody_in_slack(stack: Stack, *, is_streaming_offered: 
     sent = [call.arguments for call in stack.slack.calls if call.method.startswith("chat.") and call.had_effect]
     assert sent
     assert not any(_RINGS.search(json.dumps(each, default=str)) for each in sent)
+    assert not _RINGS.search("".join(map(_read, sent)))  # a piece of it after the other
     assert stack.messages(ts)[-1].text == _LOUD  # stored as it was said
+
+
+def _read(arguments: Mapping[str, object]) -> str:
+    """The text of one piece of a stream."""
+    chunks = arguments.get("chunks")
+    pieces = json.loads(chunks) if isinstance(chunks, str) else chunks
+    if isinstance(pieces, list):
+        return "".join(str(piece.get("text") or "") for piece in pieces)
+    return str(arguments.get("markdown_text") or "")
 
 
 def test_an_answer_calls_nobody_in_teams(teams: FakeTeams, webhook: ModuleType, stack: Stack) -> None:
