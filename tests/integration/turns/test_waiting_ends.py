@@ -122,6 +122,8 @@ def test_what_can_still_be_decided_or_was_is_left_alone(guarded: Stack, book: Fa
     assert take_up(guarded, early)
     assert guarded.settle() == []
     assert status(usages(guarded, other)[0]) is ApprovalStatus.DENIED
+    overdue = guarded.store.waiting.list_overdue(COMPANY, datetime.now(UTC), limit=10)
+    assert [each.message_id for each in overdue] == [usages(guarded, ts)[0].message_id], "what was decided is no more"
     assert guarded.thread(other)[-1].text == "Then not."
     assert book.orders.effects == []
 
