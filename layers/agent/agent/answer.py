@@ -364,7 +364,7 @@ class _Turn:
             clock=self._use.clock,
             monotonic=self._use.monotonic,
             said=self._spoken_so_far,
-            before=self._before or Totals.of(*spent_on(question)),
+            before=self._before or Totals.of(*spent_on(question)).with_abandoned(abandoned, input_.model),
             approval=agents.approval,
             silent_steps=silent,
             allowance=Allowance.of(task, is_final=self._delivery.is_final),

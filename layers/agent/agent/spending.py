@@ -1,11 +1,12 @@
 """What one run of model and tools has taken of tokens and of money, and what its limits leave of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from agent.prices import cost_of
 from core.configuration import Limits
-from core.models import Usage
+from core.models import ToolUsage, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,16 @@ class Totals:
     def of(cls, usage: Usage | None, cost: Decimal | None) -> "Totals":
         """Of what was spent before the first model call; the price may not be known."""
         return cls(usage, cost or Decimal(0), usage is None or cost is not None)
+
+    def with_abandoned(self, usages: Sequence[ToolUsage], model: str) -> "Totals":
+        """With what the steps took whose uses of tools an edit left behind, when another process counted them."""
+        spending = Spending(limits=Limits(), usage=self.usage, cost=self.cost, is_priced=self.is_priced)
+        for usage in usages:
+            if usage.place == 0 and not usage.under:  # a step's tokens are with its first use
+                spending.count(model, usage.step_usage)
+            if usage.spent and not usage.under:
+                spending.add(usage.spent, usage.spent_cost)
+        return spending.totals
 
 
 @dataclass(kw_only=True)

@@ -117,6 +117,36 @@ def test_a_write_that_took_effect_before_an_edit_is_told_and_not_done_again(stac
     assert task.total_tokens == 220
 
 
+def test_what_an_edit_left_behind_is_counted_by_another_process_too(
+    stack: Stack, book: FakeTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(stack, book)
+    spent = Usage(input_tokens=100, output_tokens=10)
+    gate = threading.Event()
+    stack.model.script(
+        Behaviour(tool_calls=[_WRITE], usage=spent),
+        Behaviour(deltas=["Old ", "answer."], gate=gate, hold_at=1),
+        *[Behaviour(text="Coffee is ordered already.", usage=spent)] * 2,
+    )
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    ts = stack.ask("order a coffee")
+    (record,) = stack.receive()
+    with ThreadPoolExecutor(1) as invocation, monkeypatch.context() as patch:
+        patch.setattr(stack.processor.collaborators.store, "commit_reply", die)
+        done = invocation.submit(stack.deliver, [record])
+        assert stack.slack.wait_for(lambda: bool(stack.thread(ts)), seconds=20)
+        assert change(stack, "edit", ts, "order a coffee, and tell me the number")
+        with pytest.raises(Killed):
+            done.result(timeout=30)
+    gate.set()
+    assert stack.deliver([again(record)]) == []
+    (task,) = stack.tasks(ts)
+    assert task.total_tokens == 220, "but for the answer that was lost with its process"
+
+
 def test_a_write_after_an_edit_has_a_record_and_a_key_of_its_own(stack: Stack, book: FakeTools) -> None:
     configure(stack, book)
     gate = threading.Event()
