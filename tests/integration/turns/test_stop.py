@@ -87,7 +87,8 @@ def test_where_nothing_runs_that_is_said_once_and_in_the_persons_language(stack:
 
 def test_a_signal_that_is_nobodys_ends_quietly(stack: Stack) -> None:
     assert stack.signal("shout")
-    assert stack.signal("stop", ts="1.2")
+    assert stack.signal("stop", ts="1.2", external_user_id="U0NOBODY01")
+    assert stack.signal("stop", ts="1.2", attempt=3)  # of a colleague, where no question came
     stack.store.directory.set_installation_enabled(
         "acme", "slack", DEMO.team_id, False, stack.store.directory.list_companies()[0].created_at
     )
