@@ -53,9 +53,7 @@ class Connector:
         self._check(conversation, fields)
         posted = self._find(conversation, activity_id)
         age = self._state.clock() - posted.started_at
-        if posted.id in self.cancelled:
-            raise ConnectorError(403, "ContentStreamNotAllowed", "Content stream was canceled by user.")
-        if posted.is_streaming and age <= self._stream_seconds:
+        if posted.is_streaming and (age <= self._stream_seconds or posted.id in self.cancelled):
             raise ConnectorError(400, "BadRequest", "The message is being streamed")
         posted.fields, posted.is_streaming = dict(fields), False
         posted.edits += 1

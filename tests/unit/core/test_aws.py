@@ -80,6 +80,7 @@ def test_a_call_is_signed_as_botocore_signs_it(body: bytes, secret: str, token: 
     signed = sign(_access(token, secret), "sqs", headers, body, at=_NOW)
     assert signed["authorization"] == expected_signature(signed, body, "sqs", secret)
     assert signed.items() > headers.items()
+    assert signed.get("x-amz-security-token", "") == token
 
 
 def test_a_secret_is_read(secrets: Secrets) -> None:

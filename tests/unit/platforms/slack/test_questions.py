@@ -159,6 +159,16 @@ def test_file_that_slack_does_not_get_is_a_link(stage: Stage, content: bytes | N
     assert [each.text for each in stage.answers(question)] == ["[out.csv](https://x.example)"]
 
 
+@pytest.mark.parametrize("url", ["https://files.evil.example", "http://files.slack.com", "https://me@files.slack.com"])
+def test_file_goes_to_no_place_that_is_not_slacks(stage: Stage, url: str) -> None:
+    question = stage.ask()
+    stage.slack.state.url = url
+    file = SharedFile(name="out.csv", media_type="text/csv", content=b"a", fallback="here")
+    with pytest.raises(PermanentError, match="not Slack's"):
+        stage.outbound.share_file(_target(question), file, posted=stage.recorded.append)
+    assert stage.answers(question) == []
+
+
 def test_file_is_a_link_where_uploads_are_not_allowed(stage: Stage) -> None:
     stage.slack.fail_next("files.getUploadURLExternal", error="missing_scope")
     question = stage.ask()

@@ -204,7 +204,7 @@ class TeamsReply:
         try:
             self._call("PUT", (message.id,), made, is_patient=True)
         except TeamsRefusedError as exc:
-            if exc.word in (TOO_BIG, STREAM_STOPPED):
+            if exc.word == TOO_BIG:
                 raise
             if exc.status != 404 and not self._end_earlier(message, shown):
                 self._drop(message)
