@@ -60,8 +60,12 @@ def elsewhere() -> Iterator[Elsewhere]:
 
 
 def _refused(stage: Stage, file: FileReference, *, max_bytes: int = 1_000) -> str:
+    """Why a file is refused: whole and in pieces, for the same reason."""
     with pytest.raises(PermanentError) as caught:
         stage.outbound().fetch_file(file, max_bytes=max_bytes)
+    with pytest.raises(PermanentError) as again:
+        list(stage.outbound().stream_file(file, max_bytes=max_bytes, seconds=5.0))
+    assert again.value.code == caught.value.code
     return caught.value.code
 
 
@@ -102,6 +106,22 @@ def test_a_person_cannot_be_told_with_a_revoked_token(stage: Stage) -> None:
 
 def test_a_file_is_fetched(stage: Stage) -> None:
     assert stage.outbound().fetch_file(stage.platform.file(b"a,b\n1,2\n"), max_bytes=8) == b"a,b\n1,2\n"
+
+
+def test_a_large_file_comes_piece_by_piece(stage: Stage) -> None:
+    content = b"1234567890" * 50_000
+    pieces = stage.outbound().stream_file(stage.platform.file(content), max_bytes=len(content), seconds=5.0)
+    lengths = [len(piece) for piece in pieces]
+    assert sum(lengths) == len(content)
+    assert len(lengths) > 5
+
+
+def test_a_large_file_that_cannot_be_given_now_is_fetched_again(stage: Stage) -> None:
+    file = stage.platform.file(b"a,b\n1,2\n")
+    stage.platform.fail(What.FETCH, 503)
+    with pytest.raises(RetryableError):
+        list(stage.outbound().stream_file(file, max_bytes=99, seconds=5.0))
+    assert b"".join(stage.outbound().stream_file(file, max_bytes=99, seconds=5.0)) == b"a,b\n1,2\n"
 
 
 @pytest.mark.parametrize("told", [9, 0])

@@ -152,6 +152,17 @@ def test_a_file_of_ours_is_shared_or_linked(stage: Stage, place: Place, content:
 
 
 @_PLACES
+def test_a_file_that_is_linked_already_is_shared_or_nothing_is_said(stage: Stage, place: Place) -> None:
+    message = stage.ask(place=place)
+    large = SharedFile(name="out.csv", media_type="text/csv", content=None, fallback="")
+    assert stage.outbound().share_file(stage.target(message), large, posted=stage.recorded.append) == ()
+    small = SharedFile(name="out.csv", media_type="text/csv", content=b"a,b", fallback="")
+    ids = stage.outbound().share_file(stage.target(message), small, posted=stage.recorded.append)
+    assert stage.recorded == [each for each in [ids] if each]
+    assert len(stage.texts(message)) == len(ids)
+
+
+@_PLACES
 def test_a_message_is_placed_once_however_often(stage: Stage, place: Place) -> None:
     message = stage.ask(place=place)
     assert stage.outbound().place(message) == message

@@ -6,7 +6,8 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 3.0
 _MAX_ANSWER_BYTES = 4 * 1024 * 1024  # no API answer that we read is larger
+_PIECE_BYTES = 64 * 1024  # of an answer that is read as it arrives
 _MAX_RETRY_AFTER = 3600.0  # seconds; who asks for more is asked again after this
 
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)  # its warning of an odd header shows the whole URL
@@ -50,6 +52,15 @@ class Answer:
             message = f"the answer (HTTP {self.status}) is not a JSON object"
             raise RetryableError("answer-not-json", message, is_outcome_unknown=True)
         return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """An HTTP answer whose body is read as it arrives. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: Iterator[bytes]
 
 
 class Http:
@@ -91,9 +102,29 @@ class Http:
             RetryableError: No connection, no answer in time, 429 or 5xx, or an answer that is too long.
             PermanentError: The URL or a header cannot be sent at all.
         """
+        return _read(self._send(method, url, headers, body, seconds), url, max_bytes)
+
+    @contextmanager
+    def download(
+        self, url: str, *, headers: Mapping[str, str] | None = None, seconds: float, max_bytes: int
+    ) -> Iterator[Download]:
+        """An answer to GET that is too large to be held; its pieces can be read for as long as the context lasts.
+
+        The time limit covers all of it. Raises as `request` does, also while pieces are read.
+        """
+        raw = self._send("GET", url, headers, None, seconds)
+        try:
+            _check(raw, url)
+            yield Download(status=raw.status, headers=_lower(raw.headers), pieces=_read_pieces(raw, url, max_bytes))
+        finally:
+            raw.close()
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str] | None, body: bytes | None, seconds: float
+    ) -> urllib3.BaseHTTPResponse:
         timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), total=seconds)
         try:
-            raw = self._pool.request(
+            return self._pool.request(
                 method,
                 url,
                 body=body,
@@ -108,7 +139,6 @@ class Http:
             raise PermanentError("request-malformed", "the URL or a header of the request is malformed") from None
         except urllib3.exceptions.HTTPError as exc:
             raise RetryableError("no-answer", f"{_host(url)} gave no answer", is_outcome_unknown=True) from exc
-        return _read(raw, url, max_bytes)
 
 
 def _read(raw: urllib3.BaseHTTPResponse, url: str, max_bytes: int) -> Answer:
@@ -120,18 +150,46 @@ def _read(raw: urllib3.BaseHTTPResponse, url: str, max_bytes: int) -> Answer:
         raw.release_conn()
     except urllib3.exceptions.HTTPError as exc:
         raw.close()
-        raise RetryableError("no-answer", f"the answer of {_host(url)} broke off", is_outcome_unknown=True) from exc
+        raise _broken_off(url) from exc
     if is_too_long:
-        message = f"the answer of {_host(url)} is over {max_bytes} bytes"
-        raise RetryableError("answer-too-long", message, is_outcome_unknown=True)
-    headers = {name.lower(): value for name, value in raw.headers.items()}
-    wait = read_retry_after(headers)
+        raise _too_long(url, max_bytes)
+    _check(raw, url)
+    return Answer(status=raw.status, headers=_lower(raw.headers), body=content)
+
+
+def _read_pieces(raw: urllib3.BaseHTTPResponse, url: str, max_bytes: int) -> Iterator[bytes]:
+    count = 0
+    try:
+        while piece := raw.read(_PIECE_BYTES):
+            count += len(piece)
+            if count > max_bytes:
+                raise _too_long(url, max_bytes)
+            yield piece
+    except urllib3.exceptions.HTTPError as exc:
+        raise _broken_off(url) from exc
+
+
+def _broken_off(url: str) -> RetryableError:
+    return RetryableError("no-answer", f"the answer of {_host(url)} broke off", is_outcome_unknown=True)
+
+
+def _too_long(url: str, max_bytes: int) -> RetryableError:
+    message = f"the answer of {_host(url)} is over {max_bytes} bytes"
+    return RetryableError("answer-too-long", message, is_outcome_unknown=True)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _check(raw: urllib3.BaseHTTPResponse, url: str) -> None:
+    """Return unless the answer says to come again."""
+    wait = read_retry_after(_lower(raw.headers))
     if raw.status == 429:
         raise RetryableError("rate-limited", f"{_host(url)} asks to wait", retry_after=wait)
     if raw.status >= 500:
         message = f"{_host(url)} answered {raw.status}"
         raise RetryableError("server-error", message, retry_after=wait, is_outcome_unknown=True)
-    return Answer(status=raw.status, headers=headers, body=content)
 
 
 def read_retry_after(headers: Mapping[str, str]) -> timedelta | None:

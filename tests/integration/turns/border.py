@@ -1,6 +1,7 @@
 """The border of the process, at which a test lets it die."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -10,7 +11,7 @@ from pynamodb.connection.base import Connection
 from agent.model import OpenAIModel
 from agent.model_speech import Recording, Transcript
 from agent.model_values import ModelEvent, ModelRequest, TextDelta
-from core.http import Http
+from core.http import Download, Http
 from core.outside import OutsideHttp
 from tests.integration.turns.stack import Killed
 
@@ -42,6 +43,7 @@ def watch_border(monkeypatch: pytest.MonkeyPatch) -> Border:
     """A border around the table, the bucket, the platform, the tools and the model."""
     border = Border()
     to_table, to_platform, to_model = Connection._make_api_call, Http.request, OpenAIModel.stream
+    to_file = Http.download
     to_tools, to_aws, to_ear = OutsideHttp.request, vars(BaseClient)["_make_api_call"], OpenAIModel.transcribe
 
     def table(self: Connection, *args: object, **kwargs: object) -> object:
@@ -49,6 +51,15 @@ def watch_border(monkeypatch: pytest.MonkeyPatch) -> Border:
 
     def platform(self: Http, *args: object, **kwargs: object) -> object:
         return border.cross(lambda: to_platform(self, *args, **kwargs))  # type: ignore[arg-type]
+
+    @contextmanager
+    def file(self: Http, *args: object, **kwargs: object) -> Iterator[Download]:
+        opened = to_file(self, *args, **kwargs)  # type: ignore[arg-type]
+        answer = border.cross(opened.__enter__)
+        try:
+            yield answer
+        finally:
+            opened.__exit__(None, None, None)
 
     def tools(self: OutsideHttp, *args: object, **kwargs: object) -> object:
         return border.cross(lambda: to_tools(self, *args, **kwargs))  # type: ignore[arg-type]
@@ -71,6 +82,7 @@ def watch_border(monkeypatch: pytest.MonkeyPatch) -> Border:
     monkeypatch.setattr(OpenAIModel, "transcribe", ear)
     monkeypatch.setattr(Connection, "_make_api_call", table)
     monkeypatch.setattr(Http, "request", platform)
+    monkeypatch.setattr(Http, "download", file)
     monkeypatch.setattr(OutsideHttp, "request", tools)
     monkeypatch.setattr(OpenAIModel, "stream", model)
     return border

@@ -6,7 +6,7 @@ Outbound`): the folder is the registration. The contract is small and total: eve
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
@@ -223,7 +223,7 @@ class SharedFile:
 
     Attributes:
         content: None where the file is too large to be held in memory; then the link is all that is shared.
-        fallback: A message in Markdown with the link, for a platform or a place that takes no file.
+        fallback: A message in Markdown with the link, where no file is taken; empty where it is said already.
     """
 
     name: str
@@ -281,6 +281,9 @@ class Outbound(Protocol):
             PermanentError: The host is not the platform's, the file is too large or not readable with this token.
             RetryableError: The platform cannot give it now.
         """
+
+    def stream_file(self, file: FileReference, *, max_bytes: int, seconds: float) -> Iterator[bytes]:
+        """The same piece by piece. Raises what `fetch_file` raises, also in the middle: then it was not the file."""
 
     def place(self, message: MessageReceived) -> MessageReceived:
         """`message` at the place where its conversation goes on; nearly always as it came.

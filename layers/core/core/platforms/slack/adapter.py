@@ -1,6 +1,6 @@
 """Slack: who a person is, what a file holds, and everything that is said into a channel or a direct message."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -92,6 +92,10 @@ class Slack:
             RetryableError: Slack cannot give it now.
         """
         return files.fetch(self._connection, file, max_bytes=max_bytes)
+
+    def stream_file(self, file: FileReference, *, max_bytes: int, seconds: float) -> Iterator[bytes]:
+        """The same piece by piece, for a file that is too large to be held. Raises what `fetch_file` raises."""
+        return files.stream(self._connection, file, max_bytes=max_bytes, seconds=seconds)
 
     def place(self, message: MessageReceived) -> MessageReceived:
         """`message` where its conversation goes on: a command gets a message of its own, and is in its thread."""
@@ -187,10 +191,12 @@ class Slack:
         return True
 
     def share_file(self, target: ReplyTarget, file: SharedFile, *, posted: Posted) -> tuple[str, ...]:
-        """Upload a file of up to 20 MB into the thread, else say where it is."""
+        """Upload a file of up to 20 MB into the thread, else say where it is, where that is not said already."""
         if file_id := files.share(self._connection, self._api, target, file):
             posted((*target.outgoing_ids, file_id))
             return (*target.outgoing_ids, file_id)
+        if not file.fallback:
+            return target.outgoing_ids
         if target.is_private:
             return self._open_private(target, posted).finish(file.fallback)
         return self._say(target, file.fallback, [], part=f"file:{file.name}"[:200], posted=posted)

@@ -3,11 +3,11 @@
 https://docs.slack.dev/messaging/working-with-files. The token goes to Slack's own hosts and nowhere else.
 """
 
+from collections.abc import Iterator, Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from core.errors import PermanentError, RetryableError
 from core.events import FileReference
-from core.http import Answer
 from core.platforms import Connection, ReplyTarget, SharedFile
 from core.platforms.slack.api import SlackApi, SlackRefusedError
 
@@ -28,23 +28,33 @@ def fetch(connection: Connection, file: FileReference, *, max_bytes: int) -> byt
         PermanentError: The host is not Slack's, the file is too large, gone, or not readable with this token.
         RetryableError: Slack cannot give it now.
     """
+    return b"".join(stream(connection, file, max_bytes=max_bytes, seconds=_FILE_SECONDS))
+
+
+def stream(connection: Connection, file: FileReference, *, max_bytes: int, seconds: float) -> Iterator[bytes]:
+    """The same piece by piece. Raises what `fetch` raises."""
     if not is_slack_file(file.url, connection.options["api_base_url"]):
         raise PermanentError("file-host-refused", "the file is not kept at Slack")
     if file.size > max_bytes:
-        raise PermanentError("file-too-large", f"the file is over {max_bytes} bytes")
+        raise _too_large(max_bytes)
+    headers, count = {"authorization": f"Bearer {connection.token}"}, 0
     try:
-        answer = connection.http.request(
-            "GET",
-            file.url,
-            headers={"authorization": f"Bearer {connection.token}"},
-            seconds=_FILE_SECONDS,
-            max_bytes=max_bytes,
-        )
+        with connection.http.download(file.url, headers=headers, seconds=seconds, max_bytes=max_bytes) as answer:
+            is_page = _is_page(file, answer.status, answer.headers)
+            for piece in answer.pieces:
+                count += len(piece)
+                yield piece
     except RetryableError as exc:
         if exc.code == "answer-too-long":
-            raise PermanentError("file-too-large", f"the file is over {max_bytes} bytes") from exc
+            raise _too_large(max_bytes) from exc
         raise
-    return _read(file, answer)
+    # Without files:read Slack answers 200 and a page to sign in. A file may be a page too: then its size is known.
+    if is_page and count != file.size:
+        raise _sign_in()
+
+
+def _too_large(max_bytes: int) -> PermanentError:
+    return PermanentError("file-too-large", f"the file is over {max_bytes} bytes")
 
 
 def share(connection: Connection, api: SlackApi, target: ReplyTarget, file: SharedFile) -> str | None:
@@ -78,16 +88,20 @@ def _upload(connection: Connection, url: str, content: bytes) -> None:
         raise RetryableError("upload-refused", f"Slack answered {answer.status} to the upload")
 
 
-def _read(file: FileReference, answer: Answer) -> bytes:
-    if answer.status in (404, 410):
+def _is_page(file: FileReference, status: int, headers: Mapping[str, str]) -> bool:
+    """Whether the answer, which holds a file, is a page that may also be Slack's own."""
+    if status in (404, 410):
         raise PermanentError("file-gone", "Slack no longer has the file")
-    if answer.status != 200:
-        raise PermanentError("file-not-readable", f"Slack answered {answer.status} for the file")
-    is_page = answer.headers.get("content-type", "").lower().startswith("text/html")
-    # Without files:read Slack answers 200 and a page to sign in. A file may be a page too: then its size is known.
-    if is_page and not (file.media_type == "text/html" and file.size == len(answer.body)):
-        raise PermanentError("file-not-readable", "Slack gave a page to sign in: the scope files:read is missing")
-    return answer.body
+    if status != 200:
+        raise PermanentError("file-not-readable", f"Slack answered {status} for the file")
+    is_page = headers.get("content-type", "").lower().startswith("text/html")
+    if is_page and file.media_type != "text/html":
+        raise _sign_in()
+    return is_page
+
+
+def _sign_in() -> PermanentError:
+    return PermanentError("file-not-readable", "Slack gave a page to sign in: the scope files:read is missing")
 
 
 def is_slack_file(url: str, base_url: str) -> bool:

@@ -1,5 +1,6 @@
 """Microsoft Teams: who a person is, what a file holds, and everything that is said into a chat or a channel."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -68,22 +69,26 @@ class Teams:
             PermanentError: The host is not Microsoft's, the file is too large, gone, or its link has expired.
             RetryableError: The host cannot give it now.
         """
+        return b"".join(self.stream_file(file, max_bytes=max_bytes, seconds=_FILE_SECONDS))
+
+    def stream_file(self, file: FileReference, *, max_bytes: int, seconds: float) -> Iterator[bytes]:
+        """The same piece by piece, for a file that is too large to be held. Raises what `fetch_file` raises."""
         is_own = self._api.is_service(file.url)
         if not is_own and not is_known(file.url, self._file_hosts):
             raise PermanentError("file-host-refused", "the file is not kept at Microsoft")
         if file.size > max_bytes:
             raise PermanentError("file-too-large", f"the file is over {max_bytes} bytes")
         try:
-            answer = self._api.fetch(file.url, seconds=_FILE_SECONDS, max_bytes=max_bytes, is_own=is_own)
+            with self._api.download(file.url, seconds=seconds, max_bytes=max_bytes, is_own=is_own) as answer:
+                if answer.status in (404, 410):
+                    raise PermanentError("file-gone", "Teams no longer has the file")
+                if answer.status != 200:
+                    raise PermanentError("file-not-readable", f"the file's host answered {answer.status}")
+                yield from answer.pieces
         except RetryableError as exc:
             if exc.code == "answer-too-long":
                 raise PermanentError("file-too-large", f"the file is over {max_bytes} bytes") from exc
             raise
-        if answer.status in (404, 410):
-            raise PermanentError("file-gone", "Teams no longer has the file")
-        if answer.status != 200:
-            raise PermanentError("file-not-readable", f"the file's host answered {answer.status}")
-        return answer.body
 
     def place(self, message: MessageReceived) -> MessageReceived:
         """`message` as it came: Teams's commands are messages."""
@@ -143,7 +148,7 @@ class Teams:
 
     def share_file(self, target: ReplyTarget, file: SharedFile, *, posted: Posted) -> tuple[str, ...]:
         """Say where the file is: a bot may put one only where a person has consented to each."""
-        return self._say(target, file.fallback, posted, [])
+        return self._say(target, file.fallback, posted, []) if file.fallback else target.outgoing_ids
 
     def read_text(self, message: MessageReceived) -> str:
         """What the person wrote, as Markdown: the assistant's own name removed, others readable."""

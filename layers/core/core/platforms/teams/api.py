@@ -7,11 +7,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from urllib.parse import quote, urlencode
 
 from core.errors import PermanentError, RetryableError
-from core.http import Answer
+from core.http import Answer, Download
 from core.platforms import Connection
 from core.platforms.teams.hosts import is_known, parse, split_hosts
 from core.values import Address
@@ -99,10 +100,10 @@ class TeamsApi:
         """Whether the token may be sent there."""
         return is_known(url, self._hosts)
 
-    def fetch(self, url: str, *, seconds: float, max_bytes: int, is_own: bool) -> Answer:
+    def download(self, url: str, *, seconds: float, max_bytes: int, is_own: bool) -> AbstractContextManager[Download]:
         """What stands at `url`, with the app's token only where `is_own`: that is a service's host."""
         headers = self._authorization() if is_own and self.is_service(url) else {}
-        return self._connection.http.request("GET", url, headers=headers, seconds=seconds, max_bytes=max_bytes)
+        return self._connection.http.download(url, headers=headers, seconds=seconds, max_bytes=max_bytes)
 
     def _url(self, service_url: str, path: tuple[str, ...]) -> str:
         if not self.is_service(service_url):
