@@ -30,11 +30,11 @@ _ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(_ROOT), *(str(_ROOT / "layers" / room) for room in ("importer", "core"))]
 from benchmarks.import_data import HEADER, TEMPLATE, order_mapping, write_csv, write_large_csv  # noqa: E402 - above
 from core.events import ImportQueued  # noqa: E402
+from core.import_keys import make_input_key  # noqa: E402
 from core.imports import CommercialApi, Import, ImportOptions, ImportTemplate  # noqa: E402
 from core.models import Company  # noqa: E402
 from core.store import Store  # noqa: E402
 from importer.mapping import fingerprint  # noqa: E402
-from importer.objects import make_input_key  # noqa: E402
 from local.aws import Aws, start_emulator  # noqa: E402
 from local.fake_commercial import TOKEN, FakeCommercialApi  # noqa: E402
 from local.processes import end, find_free_ports, wait_until_healthy  # noqa: E402
@@ -209,6 +209,7 @@ class _Functions:
             "TABLE_NAME": _TABLE,
             "BUCKET_NAME": _BUCKET,
             "IMPORTS_QUEUE_URL": self.queue_url,
+            "SIGNALS_QUEUE_URL": self.queue_url,  # nothing here came from a conversation
             "MAX_RECEIVE_COUNT": "1000",
             "OPENAI_API_KEY_SECRET_NAME": "parley/bench/openai-api-key",
             "OPENAI_MODEL": "none",

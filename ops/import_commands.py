@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from core.errors import PermanentError
 from core.events import ImportQueued
 from core.imports import Import, ImportOptions, ImportStatus, OutputFormat
-from core.queues import Queue, enqueue
+from core.queues import Queue, enqueue, publish
 from ops import show
 from ops.directory_commands import CompanyOption, JsonOption, find_user
 from ops.import_view import say_outcome, show_import, watch
@@ -120,7 +120,8 @@ def _read_options(**given: object) -> ImportOptions:
 
 def _begin(operations: Operations, company_id: str, user_id: str, file: Path, options: ImportOptions) -> Import:
     """Make the import before its file comes, so that S3's event finds it."""
-    from importer.objects import Bucket, fit_name, make_input_key
+    from core.import_keys import fit_name, make_input_key
+    from importer.objects import Bucket
 
     import_id = "imp_" + "".join(secrets.choice(_LETTERS) for _ in range(_ID_LENGTH))
     name, now = fit_name(file.name), operations.clock()
@@ -229,7 +230,16 @@ def cancel(context: typer.Context, import_id: ImportArgument, company: CompanyOp
     """Ask an import to end; one that runs ends within seconds."""
     operations = open_stack(context)
     found = operations.store.imports.request_cancel(operations.company(company).id, import_id, now=operations.clock())
+    _tell(operations, found)
     show.say(f"import {import_id} is {'canceled' if found.is_over else 'asked to end'}")
+
+
+def _tell(operations: Operations, import_: Import) -> None:
+    """Have the conversation told that an import came from, if there is something to tell."""
+    from core.import_notices import make_signal
+
+    if signal := make_signal(import_, operations.clock()):
+        publish(signal, queue=Queue(operations.sqs, operations.stack.queue_urls.signals), trace_header=lambda: None)
 
 
 @imports.command("approve")

@@ -59,7 +59,7 @@ def export_conversation(
 def delete_conversation(
     context: typer.Context, company_id: CompanyArgument, conversation_id: ConversationArgument, yes: YesOption = False
 ) -> None:
-    """Delete a conversation for good, its pictures and long texts included. Usage counters stay."""
+    """Delete a conversation for good, with its pictures and the imports that it began. Usage counters stay."""
     operations = open_stack(context)
     company = operations.company(company_id).id
     if not yes:
@@ -162,5 +162,6 @@ def _export(operations: Operations, company_id: str, conversation_id: str) -> di
         "pictures": _read_pictures(operations, messages),
         "tasks": [*map(show.to_json, store.list_tasks(company_id, conversation_id))],
         "toolUsages": [*map(show.to_json, store.list_conversation_tool_usages(company_id, conversation_id))],
+        "imports": [*map(show.to_json, store.imports.begun.list_of(company_id, conversation_id))],
         "feedback": [*map(show.to_json, store.feedback.list_of(company_id, conversation_id))],
     }

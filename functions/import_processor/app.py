@@ -10,8 +10,8 @@ from agent.completing import Completer, check_company_budget, complete_for
 from agent.model import OpenAIModel
 from core.events import ImportQueued
 from core.outside import OutsideHttp
-from core.queues import PartialItemFailureResponse, Queue, consume, enqueue
-from core.settings import ImportSettings, Secrets, create_s3_client, create_sqs_client
+from core.queues import PartialItemFailureResponse, Queue, consume, enqueue, publish
+from core.settings import ImportSettings, Secrets, create_s3_client, create_sqs_client, read_trace_header
 from core.store import Store
 from core.telemetry import logger
 from importer.objects import Bucket
@@ -21,7 +21,8 @@ from importer.running import Collaborators
 settings = ImportSettings.from_env()
 clock, read_secret = partial(datetime.now, UTC), Secrets().read
 store = Store(settings.table_name, bucket_name=settings.bucket_name)
-queue = Queue(create_sqs_client(), settings.imports_queue_url, settings.max_receive_count)
+sqs = create_sqs_client()
+queue = Queue(sqs, settings.imports_queue_url, settings.max_receive_count)
 client = OpenAIModel(api_key=partial(read_secret, settings.openai_api_key_secret_name), base_url=settings.openai_url)
 completer = Completer(client=client, model=settings.openai_model, api_kind=settings.openai_api_kind)
 
@@ -32,6 +33,7 @@ collaborators = Collaborators(
     http=OutsideHttp(insecure_hosts=settings.insecure_hosts),
     read_secret=read_secret,
     go_on=partial(enqueue, queue=queue),
+    tell=partial(publish, queue=Queue(sqs, settings.signals_queue_url), trace_header=read_trace_header),
     may_ask=partial(check_company_budget, store, clock),
     clock=clock,
     ranged_from=settings.import_ranges_from * 1024**2,

@@ -10,6 +10,7 @@ from agent.answer import Collaborators, answer
 from agent.entries import default_settings
 from agent.model import OpenAIModel
 from agent.people import People
+from agent.tools.import_file import ChatImports
 from agent.tools.toolbox import Toolbox
 from agent.tries import count_tries
 from core.events import MessageReceived
@@ -23,11 +24,9 @@ from core.store import Store
 from core.telemetry import logger
 
 settings = ProcessorSettings.from_env()
-sqs = create_sqs_client()
-clock = partial(datetime.now, UTC)
-read_secret = Secrets().read
+sqs, clock = create_sqs_client(), partial(datetime.now, UTC)
+read_secret, options = Secrets().read, settings.platform_options
 revoked = partial(report_revoked, queue=Queue(sqs, settings.signals_queue_url), clock=clock)
-options = settings.platform_options
 store = Store(settings.table_name, bucket_name=settings.bucket_name)
 
 collaborators = Collaborators(
@@ -37,6 +36,7 @@ collaborators = Collaborators(
     connect=partial(connect, read_secret=read_secret, options=options, http=Http(), kept=Kept(), revoked=revoked),
     open_tools=Toolbox(store, read_secret, create_flow_clients, insecure_hosts=settings.insecure_hosts).open,
     default_settings=default_settings(settings.openai_model, settings.openai_api_kind, created_at=clock()),
+    imports=ChatImports(store, most_bytes=settings.chat_import_max_bytes, clock=clock),
     clock=clock,
 )
 answer_message = partial(answer, collaborators=collaborators)

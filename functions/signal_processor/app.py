@@ -10,7 +10,7 @@ from core.events import SignalReceived
 from core.http import Http
 from core.kept import Kept
 from core.platforms import connect
-from core.queues import PartialItemFailureResponse, Queue, consume, publish
+from core.queues import PartialItemFailureResponse, Queue, consume, enqueue, publish
 from core.revocations import report_revoked
 from core.settings import Secrets, SignalSettings, create_sqs_client, read_trace_header
 from core.signals import handle_signal
@@ -34,6 +34,7 @@ handle_signals = partial(
         store=Store(settings.table_name, bucket_name=settings.bucket_name),
         connect=partial(connect, read_secret=secrets.read, options=options, http=Http(), kept=Kept(), revoked=revoked),
         resume=partial(publish, queue=Queue(sqs, settings.messages_queue_url), trace_header=read_trace_header),
+        go_on=partial(enqueue, queue=Queue(sqs, settings.imports_queue_url)),
         clock=clock,
         forget_secret=secrets.delete,
     ),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
 from local.fake_slack.faults import Failure
-from local.fake_slack.state import App, Channel, User
+from local.fake_slack.state import App, Channel, File, User
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,6 +87,10 @@ def _change(slack: FakeSlack, name: str, body: bytes) -> tuple[int, dict[str, ob
                 str(said["user"]), str(said["text"]), channel=str(said["channel"]), thread_ts=said.get("thread_ts")
             )
             return 200, {"ok": True, "message": message.as_json() | {"client_msg_id": f"cmid-{message.ts}"}}
+        case "files":
+            given = json.loads(body)
+            content = b64decode(str(given.pop("content")))
+            return 200, {"ok": True, "file": slack.add_file(File(**given, content=content))}
         case "fail":
             slack.fail(_NEW_FAILURE.validate_json(body))
             return 200, {"ok": True}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,10 @@ def control(teams: FakeTeams, request: Request) -> Answer:
             said = request.json()
             made = teams.say(str(said["conversation"]), str(said["text"]), str(said.get("id") or "") or None)
             return Answer.of(asdict(made))
+        case "POST", "files":
+            given = request.json()
+            teams.state.files[str(given["id"])] = b64decode(str(given["content"]))
+            return Answer.of({"url": f"{teams.url}/files/{given['id']}"})
         case "POST", "sign":
             return Answer.of({"token": sign(claims(teams.demo.app_id, teams.service_url))})
     return Answer(404)

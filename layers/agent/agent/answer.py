@@ -224,10 +224,8 @@ class _Turn:
     ) -> tuple[Message, Reply] | None:
         rendered = render_prompt(input_, past.history, question, summary=past.summary, variables=self._variables)
         prompt = resume(rendered, past.history, question, self._store, claim)
-        task = self._store.start_task(
-            claim, entries.make_task(question, input_, prompt.manifest, now=self._use.clock())
-        )
-        self._task = task
+        made = entries.make_task(question, input_, prompt.manifest, now=self._use.clock())
+        self._task = task = self._store.start_task(claim, made)
         used = self._store.list_tool_usages(self._company_id, question.id) if is_redelivery else ()
         recorded, abandoned = sort_out(used, question)
         silent = parking.count_silent(recorded)
@@ -238,7 +236,8 @@ class _Turn:
         stop = find_stop(claim.conversation, question.created_at)
         with Watch(lambda: look_for(self._store, claim, question.edited_at), known=stop) as watch:
             approval = place.make_approval()
-            agents = SubAgents(self._use, self._model, claim, question, recorded, self._variables, watch, approval)
+            own = self._use.imports.offer(self._outbound, self._message, claim, question, past.history, input_)
+            agents = SubAgents(self._use, self._model, claim, question, recorded, self._variables, watch, approval, own)
             run = self._make_run(claim, question, task, input_, prompt, shown, agents, silent, abandoned)
             try:
                 reply = self._run(claim, question, task, input_, run, recorded, place, shown)
@@ -320,7 +319,7 @@ class _Turn:
             entity=entity,
             outgoing_ids=shown.outgoing_ids,
             now=now,
-            notice=tell_unread(question, are_pictures_refused=self._model.is_refused),
+            notice=tell_unread(question, are_pictures_refused=self._model.is_refused, used=used),
         )
         session_id = entries.renew_session(claim.conversation, input_.limits, self._use.new_id)
         done, edition = entries.complete_task(task, answered, now=now), question.edited_at
@@ -345,7 +344,7 @@ class _Turn:
         silent: int,
         abandoned: Sequence[ToolUsage],
     ) -> TaskRun:
-        tools = agents.open(input_)
+        tools = {**agents.own, **agents.open(input_)}
         return TaskRun(
             model=self._model,
             tools=tools,

@@ -22,13 +22,15 @@ from core.configuration import Input
 from core.errors import PermanentError, RetryableError
 from core.events import FileReference, MessageReceived
 from core.file_texts import REASONS, Reason, explain_unread, name_unread
-from core.models import ContentPart, ContentType, ImageReference, Message, Usage
+from core.models import ContentPart, ContentType, ImageReference, Message, ToolStatus, ToolUsage, Usage
 from core.platforms import Outbound
 from core.queues import Delivery
 from core.store import Claim, Files
 from core.telemetry import logger, metrics
 
 type Note = dict[str, Any]  # JSON
+
+IMPORT_TOOL = "import_file"  # the tool that hands a file to the imports
 
 _READING_SECONDS = 120.0  # for all files of a message; what is not read by then is named
 _TRANSCRIBING_SECONDS = 120.0
@@ -163,7 +165,8 @@ class _Reading:
 
     def read(self) -> Attached:
         for place, file in enumerate(self._occasion.files):
-            note: Note = {"name": safe_name(file.name)}
+            reference = file.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            note: Note = {"name": safe_name(file.name), "reference": reference}
             try:
                 self._read_file(place, file, note)
             except _UnreadError as exc:
@@ -293,11 +296,17 @@ def safe_name(name: str) -> str:
     return (line if len(line) <= _NAME_CHARACTERS else f"{line[: _NAME_CHARACTERS - 9]}…{line[-8:]}") or "unnamed"
 
 
-def tell_unread(question: Message, *, are_pictures_refused: bool = False) -> str | None:
-    """What the person is told below the answer of files that were not read; None where all were."""
+def list_files(question: Message) -> list[FileReference]:
+    """What is attached to a question, as the platform has it; nothing of one that was taken back."""
+    return [FileReference.model_validate(note["reference"]) for note in _notes(question) if "reference" in note]
+
+
+def tell_unread(question: Message, *, are_pictures_refused: bool = False, used: Sequence[ToolUsage] = ()) -> str | None:
+    """What the person is told below the answer of files that were neither read nor imported; None where none are."""
     unread: list[tuple[str, Reason]] = []
+    imported = {_imported_by(usage) for usage in used}
     for note in _notes(question):
-        reason = note.get("unread")
+        reason = None if note["name"] in imported else note.get("unread")
         if are_pictures_refused and note.get("readAs") == "image":
             reason = "file-no-pictures"
         if reason in REASONS:
@@ -318,6 +327,14 @@ def spent_on(question: Message) -> tuple[Usage | None, Decimal | None]:
 
 def _notes(question: Message) -> Sequence[Note]:
     return [note for part in question.content if part.json_value for note in part.json_value.get("files", ())]
+
+
+def _imported_by(usage: ToolUsage) -> str | None:
+    """The name of the file whose import a use of a tool began."""
+    if usage.name != IMPORT_TOOL or usage.status is not ToolStatus.COMPLETED:
+        return None
+    arguments = json.loads(usage.request)
+    return safe_name(str(arguments.get("file"))) if isinstance(arguments, dict) else None
 
 
 def _note_transcript(model: str, transcript: Transcript) -> Note:

@@ -9,6 +9,7 @@ from agent.attachments import HearingModel
 from agent.budget import check_budget
 from agent.people import People
 from agent.tools import Tool
+from agent.tools.import_file import ChatImports
 from core.configuration import Input, Settings
 from core.models import Installation
 from core.platforms import Outbound
@@ -22,6 +23,7 @@ class Collaborators:
     Attributes:
         connect: Binds the platform adapter to an installation.
         open_tools: Makes the tools that a conversation's input names.
+        imports: Lets a conversation import what is attached in it.
         default_settings: The AI configuration of a company that has none of its own.
         new_id: Makes an opaque id that starts with the given word.
     """
@@ -32,6 +34,7 @@ class Collaborators:
     connect: Callable[[Installation], Outbound]
     open_tools: Callable[[Input], Mapping[str, Tool]]
     default_settings: Settings
+    imports: ChatImports
     clock: Callable[[], datetime]
     monotonic: Callable[[], float] = time.monotonic
     new_id: Callable[[str], str] = keys.new_id

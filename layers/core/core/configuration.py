@@ -33,6 +33,7 @@ class Limits(Value):
     max_text_file_bytes: int = Field(default=64_000, ge=1, le=1_000_000)
     max_audio_bytes: int = Field(default=10_000_000, ge=1, le=25_000_000)
     max_audio_seconds: int = Field(default=900, ge=1, le=7_200)
+    max_import_bytes: int = Field(default=200_000_000, ge=0, le=5_000_000_000)  # of a file; 0: the chat imports none
     max_turn_tokens: int | None = Field(default=None, ge=1)
     max_turn_cost: Decimal | None = Field(default=None, gt=0)
     max_user_day_messages: int | None = Field(default=None, ge=1)

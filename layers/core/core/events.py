@@ -113,6 +113,7 @@ class SignalKind(StrEnum):
     APPROVAL = "approval"  # somebody approved or denied what a tool is to do
     OVERDUE = "overdue"  # nobody did in time
     WELCOME = "welcome"  # somebody opened a place to talk to the assistant and has said nothing yet
+    IMPORT = "import"  # an import that came from the conversation has ended, or waits for a person
     HOME = "home"  # somebody opened the assistant's home page
     INSTALL = "install"  # a workspace took the app in
     UNINSTALL = "uninstall"  # a workspace removed the app, or its tokens are revoked; with a channel: one place of it

@@ -14,6 +14,7 @@ from core.models import Address, Time, Value
 
 ImportId = Annotated[str, StringConstraints(pattern=r"^imp_[A-Za-z0-9]{8,40}$")]
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+NOTICE = "notice"  # why a message stands that nobody asked for: it tells how an import went
 OutputFormat = Literal["json", "jsonl", "csv", "xlsx", "parquet", "markdown"]
 
 
@@ -78,14 +79,39 @@ class ImportOptions(Value):
 
 
 class ImportOrigin(Value):
-    """The conversation that an import came from, to be told how it went."""
+    """The conversation that an import came from, to be told how it went.
+
+    Attributes:
+        question_id: Of the message that asked for it; its conversation is in it.
+        external_message_id: The same as the platform calls it.
+    """
 
     address: Address
+    question_id: str
     external_message_id: str
     external_user_id: str
     external_user_workspace_id: str = ""
     reply_url: str = ""
     language: str | None = None
+
+
+class ImportNotice(Value):
+    """What the conversation was told of an import last.
+
+    Attributes:
+        state: Of which state of the import; another one is told anew.
+        message_ids: The platform's messages that say it.
+        is_file_begun: An upload of the output was begun. It is begun once: what became of one that was interrupted
+            cannot be asked of every platform, and the message has a link.
+        is_told: All of it is said.
+        is_open: It has buttons that somebody may press.
+    """
+
+    state: str
+    message_ids: tuple[str, ...] = ()
+    is_file_begun: bool = False
+    is_told: bool = False
+    is_open: bool = False
 
 
 class ImportProgress(Value):
@@ -152,6 +178,7 @@ class Import(Value):
     is_approved: bool = False
     is_cancel_requested: bool = False
     origin: ImportOrigin | None = None
+    notice: ImportNotice | None = None
     total_input_tokens: int | None = None
     total_output_tokens: int | None = None
     total_tokens: int | None = None

@@ -153,6 +153,7 @@ class ProcessorSettings(ConsumerSettings, ModelSettings):
     signals_queue_url: Name
     dead_letter_queue_url: Name
     max_tries: int = Field(default=3, ge=1, le=1000)
+    chat_import_max_bytes: int = Field(default=200_000_000, ge=0)  # of a file that is imported from a chat; 0: none
 
 
 class ImportSettings(ModelSettings):
@@ -164,6 +165,7 @@ class ImportSettings(ModelSettings):
     imports_queue_url: Name
     import_ranges_from: int = Field(default=4096, ge=1)  # MB of a file whose ranges are worked on side by side
     import_range_size: int = Field(default=256, ge=1)  # MB
+    signals_queue_url: Name  # of words to the conversations that imports came from
 
 
 class DeadLetterSettings(ConsumerSettings):
@@ -179,6 +181,7 @@ class SignalSettings(ConsumerSettings):
 
     signals_queue_url: Name
     messages_queue_url: Name  # of messages whose turn waited for a signal
+    imports_queue_url: Name  # of imports that waited for one
 
 
 class OverdueSettings(FunctionSettings):

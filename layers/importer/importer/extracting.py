@@ -11,13 +11,13 @@ from tempfile import TemporaryDirectory
 import orjson
 
 from core.errors import PermanentError
+from core.import_keys import output_key, rejects_key
 from core.imports import Import, ImportPart, ImportStatus, ImportStep
 from core.models import Usage, Value
 from importer.documents import Senses, page_markdown, page_records, read_pages
 from importer.engine import output_fields, reject_line
 from importer.extraction import Caps, ChunkResult, Miss, check_caps, estimate, extract
 from importer.merging import Merged, merge
-from importer.objects import output_key, rejects_key
 from importer.opening import OpenDocuments
 from importer.outputs import LINES, content_of, final_key, is_in_lines, spool_key, write_file
 from importer.problems import Reject

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import batched
 
+from core.import_keys import rejects_key
 from core.imports import Import, ImportPart, ImportRange, ImportStatus, ImportStep
 from importer import dialect as dialects
 from importer import encoding as encodings
 from importer.engine import output_fields, stream_of
 from importer.joining import JoinedPart, Span, plan_parts, renumbered
-from importer.objects import rejects_key
 from importer.opening import OpenTable
 from importer.outputs import LINES, begin_output, read_whole, write_joined
 from importer.pieces import count_between, piece_key, piece_keys, rejects_piece_key

@@ -1,28 +1,21 @@
-"""S3: where files come from and where outputs go; the only module of the room that speaks to AWS.
-
-Keys are made and read here and nowhere else: a company's files begin with its id, and no name that somebody chooses
-leaves the folder it was put into.
-"""
+"""S3: where files come from and where outputs go; the only module of the room that speaks to AWS."""
 
 import hashlib
 import io
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError, ReadTimeoutError
 from urllib3.exceptions import HTTPError
 
 from core.errors import PermanentError, RetryableError
-from core.imports import Import
 from importer.problems import ProblemCode, refuse
 
 if TYPE_CHECKING:
@@ -32,79 +25,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, ObjectIdentifierTypeDef
 
-_FOLDER = "imports"
-_PART = re.compile(r"[A-Za-z0-9_.@+-]{1,128}")  # ids of companies and people
-_IMPORT = re.compile(r"imp_[A-Za-z0-9]{8,40}")
-_MAX_NAME = 1024  # bytes of a file's name; S3's own limit is for the whole key
 _GONE = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _BUFFER = 1024 * 1024
 _TRIES = 4  # of a stream that broke off
 _LINK_SECONDS = 3600
 _MOST_DELETED = 1_000  # objects in one request
 _ONE_THREAD = TransferConfig(use_threads=False)  # a function has one processor, and a thread's end is nobody's error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputKey:
-    """What the key of a file to import says."""
-
-    company_id: str
-    user_id: str
-    import_id: str
-    name: str
-
-
-def read_input_key(key: str) -> InputKey | None:
-    """What a key as S3 notifies it (URL-encoded) says; None for one that is not of an import."""
-    parts = unquote_plus(key).split("/")
-    if len(parts) != 5 or parts[0] != _FOLDER:
-        return None
-    _, company_id, user_id, import_id, name = parts
-    if not (_is_id(company_id) and _is_id(user_id) and _IMPORT.fullmatch(import_id) and _is_name(name)):
-        return None
-    return InputKey(company_id=company_id, user_id=user_id, import_id=import_id, name=name)
-
-
-def make_input_key(company_id: str, user_id: str, import_id: str, name: str) -> str:
-    """Where a file is put to be imported; its name is made to fit one folder.
-
-    Raises:
-        PermanentError: An id has characters that no folder has.
-    """
-    if not (_is_id(company_id) and _is_id(user_id) and _IMPORT.fullmatch(import_id)):
-        raise PermanentError("id", "ids have letters, digits and . _ @ + - alone")
-    return "/".join((_FOLDER, company_id, user_id, import_id, fit_name(name)))
-
-
-def fit_name(name: str) -> str:
-    """A file's name without folders, control characters and what is too long."""
-    base = name.replace("\\", "/").rpartition("/")[2]
-    clean = "".join(c if c.isprintable() else "_" for c in base).strip(" .")
-    clean = clean.encode("utf-8", "replace")[:255].decode("utf-8", "ignore")
-    return clean if _is_name(clean) else "file"
-
-
-def output_key(import_: Import, name: str) -> str:
-    """Where an output of an import is."""
-    return f"outputs/{import_.user_company_id}/{import_.id}/{name}"
-
-
-def rejects_key(import_: Import) -> str:
-    """Where the rejects of an import are."""
-    return f"rejects/{import_.user_company_id}/{import_.id}/rejects.jsonl"
-
-
-def range_key(import_: Import, name: str) -> str:
-    """Where something is that a range of an import's file leaves on the way."""
-    return f"ranges/{import_.user_company_id}/{import_.id}/{name}"
-
-
-def _is_id(text: str) -> bool:
-    return bool(_PART.fullmatch(text)) and text not in (".", "..")
-
-
-def _is_name(text: str) -> bool:
-    return 0 < len(text.encode("utf-8", "replace")) <= _MAX_NAME and text not in (".", "..") and "\0" not in text
 
 
 class Bucket:

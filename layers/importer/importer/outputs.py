@@ -11,10 +11,11 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
+from core.import_keys import fit_name, output_key, rejects_key
 from core.imports import Import, ImportPart
 from core.models import Value
 from importer.engine import output_fields
-from importer.objects import Bucket, ObjectSource, fit_name, output_key, rejects_key
+from importer.objects import Bucket, ObjectSource
 from importer.readers import CHUNK_ROWS
 from importer.running import Running
 from importer.template import Template

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
+from core.import_keys import range_key
 from core.imports import Import
-from importer.objects import Bucket, range_key
+from importer.objects import Bucket
 from importer.outputs import LINES
 from importer.ranges import RangeWork
 from importer.values import Part, Record

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from core.errors import PermanentError, RetryableError, ServiceError
 from core.events import ImportQueued
+from core.import_keys import InputKey, read_input_key
+from core.import_notices import make_signal
 from core.imports import ENDED, Import, ImportOptions, ImportStatus, ImportStep
 from core.queues import Delivery
 from core.store import ClaimLostError
@@ -24,7 +26,6 @@ from importer.converting import convert_table
 from importer.duplicates import check_duplicate, free_guard
 from importer.extracting import chunk_keys, extract_documents
 from importer.fanning import drop_ranges
-from importer.objects import InputKey, read_input_key
 from importer.opening import OpenTable, open_file
 from importer.outputs import PartStore, spool_key
 from importer.planning import read_template
@@ -138,8 +139,10 @@ class _Run:
             # Not given back: a long import would wear its own second message out.
             self._go_on((exc.retry_after or LEASE) + _BUSY_SPARE)
             return
-        except ClaimLostError:
-            return  # over, waiting for a person, or unknown
+        except ClaimLostError:  # over, waiting for a person, or unknown
+            if standing := imports.get(self._company_id, self._import_id):
+                self._tell(standing)  # who left it so may have died before
+            return
         running = Running(claim, import_, self._collaborators, self._delivery.remaining)
         with suppress(ClaimLostError):
             self._settle(running, self._end(running))
@@ -183,6 +186,7 @@ class _Run:
         metrics.count("Imports", status=ending.status.value)
         about = {"importId": released.id, "status": released.processing_status.value, "code": released.error_code}
         logger.info("import given up", extra=about)
+        self._tell(released)
         if ending.status is ImportStatus.PENDING:
             self._go_on(timedelta(0))
         for number in ending.ranges:
@@ -190,6 +194,10 @@ class _Run:
         if is_over:
             with suppress(ServiceError):  # the bucket's lifecycle removes what is left
                 _clean_up(running)
+
+    def _tell(self, import_: Import) -> None:
+        if signal := make_signal(import_, self._collaborators.clock()):
+            self._collaborators.tell(signal)
 
     def _go_on(self, delay: timedelta, range_number: int | None = None) -> None:
         message = ImportQueued(company_id=self._company_id, import_id=self._import_id, range_number=range_number)

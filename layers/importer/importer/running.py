@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from core.errors import RetryableError
-from core.events import ImportQueued
+from core.events import ImportQueued, SignalReceived
 from core.imports import Import, ImportPart, ImportProgress, ImportStatus
 from core.models import Usage
 from core.outside import OutsideHttp
@@ -41,6 +41,7 @@ class Collaborators:
     Attributes:
         completer_of: Who answers for a company.
         go_on: Queues an import again.
+        tell: Has the conversation told that an import came from.
         may_ask: Raises where the limits of a company, or of a person in it, leave no room for the model.
         ranged_from: Bytes from which on a file's ranges are worked on side by side.
         range_bytes: How large a range is.
@@ -53,6 +54,7 @@ class Collaborators:
     http: OutsideHttp
     read_secret: Callable[[str], str]
     go_on: Enqueue
+    tell: Callable[[SignalReceived], None]
     may_ask: Callable[[str, str], None]
     clock: Callable[[], datetime]
     limits: Limits = field(default_factory=Limits)

@@ -14,10 +14,10 @@ from urllib.parse import quote_plus
 import boto3
 import pytest
 
+from core.import_keys import make_input_key
 from core.imports import Import, ImportTemplate
 from core.models import Company
 from core.store import Store
-from importer.objects import make_input_key
 from importer.run import run_imports
 from importer.running import Collaborators
 from local.standin_model import StandInModel
@@ -174,6 +174,7 @@ def running_imports(monkeypatch: pytest.MonkeyPatch, *, table_name: str, bucket_
     """The door, with a company and without templates; moto must be active."""
     sqs, secrets = boto3.client("sqs"), boto3.client("secretsmanager")
     queue_url = sqs.create_queue(QueueName="imports")["QueueUrl"]
+    signals_url = sqs.create_queue(QueueName="signals.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     secrets.create_secret(Name="parley/test/openai-api-key", SecretString="none")
     with StandInModel() as model:
         environment = {
@@ -182,6 +183,7 @@ def running_imports(monkeypatch: pytest.MonkeyPatch, *, table_name: str, bucket_
             "TABLE_NAME": table_name,
             "BUCKET_NAME": bucket_name,
             "IMPORTS_QUEUE_URL": queue_url,
+            "SIGNALS_QUEUE_URL": signals_url,
             "MAX_RECEIVE_COUNT": str(TRIES),
             "OPENAI_API_KEY_SECRET_NAME": "parley/test/openai-api-key",
             "OPENAI_BASE_URL": model.base_url,

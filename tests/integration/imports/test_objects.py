@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import PermanentError, RetryableError
+from core.import_keys import InputKey, fit_name, make_input_key, output_key, read_input_key, rejects_key
 from core.imports import Import
-from importer.objects import Bucket, InputKey, fit_name, make_input_key, output_key, read_input_key, rejects_key
+from importer.objects import Bucket
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from core.imports import Import, ImportOptions, ImportStatus
-from core.models import Company, User
-from core.store import Store
+from core.events import SignalKind, SignalReceived
+from core.imports import Import, ImportOptions, ImportOrigin, ImportStatus
+from core.models import Address, Company, User
+from core.store import Store, keys
 from importer.planning import StoredMapping
 from importer.values import Question
 from tests.integration.cloud import BUCKET_NAME
@@ -41,6 +42,39 @@ def _import(**fields: object) -> Import:
         "updated_at": _NOW,
     }
     return Import.model_validate({**least, **fields})
+
+
+def _of_a_conversation(store: Store, **fields: object) -> Import:
+    """An import that somebody began in a thread."""
+    address = Address(platform="slack", workspace_id="T1", channel_id="C1", thread_id="1.1")
+    question_id = keys.message_id("cnv_1", keys.question_ulid(address, "1.1", _NOW))
+    origin = ImportOrigin(
+        address=address, question_id=question_id, external_message_id="1.1", external_user_id="U1", language="de"
+    )
+    return store.imports.begun.create("cnv_1", _import(origin=origin, **fields), None)
+
+
+def test_the_thread_is_told_of_an_import_that_operations_cancel(
+    ops: CommandLine, store: Store, sqs: "SQSClient", queue_urls: dict[str, str]
+) -> None:
+    _of_a_conversation(store, processing_status=ImportStatus.AWAITING_REVIEW)
+
+    ops.done("imports", "cancel", _ID, "--company", "acme")
+
+    (published,) = sqs.receive_message(QueueUrl=queue_urls["signals"])["Messages"]
+    signal = SignalReceived.model_validate_json(published["Body"])
+    assert (signal.kind, signal.reference, signal.address.thread_id) == (SignalKind.IMPORT, _ID, "1.1")
+    assert signal.external_id == f"{_ID}:CANCELED:0"
+
+
+def test_nobody_is_told_of_an_import_without_a_conversation(
+    ops: CommandLine, store: Store, sqs: "SQSClient", queue_urls: dict[str, str]
+) -> None:
+    store.imports.create(_import(processing_status=ImportStatus.AWAITING_REVIEW))
+
+    ops.done("imports", "cancel", _ID, "--company", "acme")
+
+    assert "Messages" not in sqs.receive_message(QueueUrl=queue_urls["signals"])
 
 
 def test_a_file_is_uploaded_to_an_import_that_waits_for_it(ops: CommandLine, store: Store, tmp_path: Path) -> None:

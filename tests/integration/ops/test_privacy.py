@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.events import SignalKind, SignalReceived
+from core.imports import Import, ImportOrigin
 from core.models import Conversation, ConversationStatus, Identity, Role, TaskStatus, ToolStatus, ToolType, ToolUsage
 from core.store import Store, keys
 from tests.integration.ops.conftest import CommandLine
@@ -59,6 +60,33 @@ def test_a_running_answer_is_asked_to_stop(
 
 def test_where_nothing_runs_a_stop_says_so(answered: CommandLine) -> None:
     assert "nothing runs" in answered.done("conversations", "stop", "acme", CONVERSATION).out
+
+
+def test_an_export_and_a_deletion_know_the_imports_that_a_conversation_began(
+    answered: CommandLine, store: Store
+) -> None:
+    origin = ImportOrigin(
+        address=ADDRESS, question_id=keys.message_id(CONVERSATION, ULID), external_message_id="1", external_user_id="U1"
+    )
+    begun = Import(
+        id="imp_0123456789abcdef",
+        user_id="usr_a",
+        user_company_id="acme",
+        input_file_name="a.csv",
+        input_file_url=store.imports.files.url("imports/acme/usr_a/imp_0123456789abcdef/a.csv"),
+        origin=origin,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    store.imports.begun.create(CONVERSATION, begun, None)
+    store.imports.files.put(begun.input_file_url, [b"a\n", b"1\n"])
+
+    (exported,) = answered.done("conversations", "export", "acme", CONVERSATION).json["imports"]
+    assert (exported["id"], exported["inputFileName"]) == (begun.id, "a.csv")
+
+    answered.done("conversations", "delete", "acme", CONVERSATION, "--yes")
+    assert store.imports.get("acme", begun.id) is None
+    assert store.imports.files.read_small(begun.input_file_url, 99) is None
 
 
 def test_an_export_has_everything(answered: CommandLine) -> None:

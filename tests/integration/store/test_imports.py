@@ -52,6 +52,7 @@ def _part(number: int) -> ImportPart:
 def test_an_import_comes_back_as_it_was_stored(store: Store) -> None:
     origin = ImportOrigin(
         address=Address(platform="slack", workspace_id="T1", channel_id="C1"),
+        question_id="cnv_1.m.01KAAAAAAAAAAAAAAAAAAAAAAA",
         external_message_id="1.2",
         external_user_id="U1",
     )
@@ -205,12 +206,12 @@ def test_the_same_file_becomes_the_same_output_once(store: Store) -> None:
     assert store.imports.take_guard(second, "a" * 64) == second.id
 
 
-def test_a_deleted_import_leaves_nothing(store: Store) -> None:
+def test_a_forgotten_persons_import_leaves_nothing(store: Store) -> None:
     import_ = _import(mapping="{" + " " * 20_000 + "}")
     store.imports.create(import_)
     store.imports.save_part(_claim(store), _part(1), ImportProgress(), lease=_LEASE, now=_NOW)
 
-    store.imports.delete(import_)
+    assert store.imports.forget_person("acme", import_.user_id) == 1
 
     assert store.imports.get("acme", _ID) is None
     assert store.imports.list_parts("acme", _ID) == ()

@@ -59,24 +59,25 @@ def recording(words: str, name: str = "voice.wav") -> Upload:
 
 def send(stack: Stack, text: str, *uploads: Upload) -> Record:
     """A person writes to the assistant directly and attaches these; the message as the queue has it."""
-    envelope = payloads.file_share(text, _upload(stack, uploads))
+    envelope = payloads.file_share(text, upload(stack, uploads))
     return _say(stack, text, envelope)
 
 
 def mention(stack: Stack, text: str, *uploads: Upload) -> tuple[str, Record]:
     """A person mentions the assistant in a channel and attaches these; the thread, and the message on the queue."""
     envelope = payloads.mention(text)
-    event: dict[str, Any] = {**envelope["event"], "files": _upload(stack, uploads)}
+    event: dict[str, Any] = {**envelope["event"], "files": upload(stack, uploads)}
     return event["ts"], _say(stack, text, {**envelope, "event": event})
 
 
-def _upload(stack: Stack, uploads: Sequence[Upload]) -> list[dict[str, object]]:
+def upload(stack: Stack, uploads: Sequence[Upload]) -> list[dict[str, object]]:
+    """The files as Slack shows them in a message."""
     files = []
-    for upload in uploads:
-        file = File(f"F{next(_numbers):06}", DEMO.team_id, upload.name, upload.media_type, upload.content)
+    for each in uploads:
+        file = File(f"F{next(_numbers):06}", DEMO.team_id, each.name, each.media_type, each.content)
         shown = stack.slack.add_file(file)
         shown["url_private"] = shown["url_private_download"] = f"{stack.slack.url}/files-pri/{file.team}-{file.id}/x"
-        files.append(shown | ({"size": upload.size} if upload.size is not None else {}))
+        files.append(shown | ({"size": each.size} if each.size is not None else {}))
     return files
 
 

@@ -246,10 +246,11 @@ def make_queues(sqs: "SQSClient") -> dict[str, str]:
     """The queues that the doors are told of."""
     attributes = {"FifoQueue": "true", "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
     names = {"messages": "messages.fifo", "signals": "signals.fifo", "dead_letters": "dead-letters.fifo"}
-    return {
+    fifo = {
         key: sqs.create_queue(QueueName=name, Attributes=dict(attributes))["QueueUrl"]  # type: ignore[arg-type]
         for key, name in names.items()
     }
+    return fifo | {"imports": sqs.create_queue(QueueName="imports")["QueueUrl"]}
 
 
 @contextmanager
@@ -271,6 +272,7 @@ def running_stack(monkeypatch: pytest.MonkeyPatch, *, table_name: str, bucket_na
             "BUCKET_NAME": bucket_name,
             "MESSAGES_QUEUE_URL": queue_urls["messages"],
             "SIGNALS_QUEUE_URL": queue_urls["signals"],
+            "IMPORTS_QUEUE_URL": queue_urls["imports"],
             "DEAD_LETTER_QUEUE_URL": queue_urls["dead_letters"],
             "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),
             "MAX_TRIES": str(MAX_TRIES),

@@ -40,6 +40,7 @@ def _case(stack: Stack, ts: str, judged: str, *, shown_at: datetime | None = Non
         installation=installation,
         store=stack.store,
         connect=_never,
+        go_on=_never,
         resume=_never,
         forget_secret=_never,
         clock=lambda: _NOW,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from core.events import ImportQueued
-from importer.objects import InputKey, read_input_key
+from core.import_keys import InputKey, read_input_key
 
 _ROOT = Path(__file__).parents[3]
 

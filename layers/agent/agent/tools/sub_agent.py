@@ -1,7 +1,7 @@
 """AI: another of the company's AI configurations as a sub-agent, with a task, prompts, tools and limits of its own."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -50,6 +50,7 @@ class SubAgents:
         variables: What an input's prompts are filled in with.
         watch: Ends the turn from outside.
         approval: What a call waits with that needs an approval.
+        own: Tools of the asking agent alone.
     """
 
     use: Collaborators
@@ -60,6 +61,7 @@ class SubAgents:
     variables: Mapping[str, str]
     watch: Watch
     approval: Approval | None = None
+    own: Mapping[str, Tool] = field(default_factory=dict)
 
     def open(self, input_: Input) -> dict[str, Tool]:
         """All tools that an input names, sub-agents among them."""

@@ -6,7 +6,7 @@ Outbound`): the folder is the registration. The contract is small and total: eve
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
@@ -219,17 +219,12 @@ class CommentForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedFile:
-    """A file of ours for a person: its bytes, and a link in words for where they cannot go.
-
-    Attributes:
-        content: None where the file is too large to be held in memory; then the link is all that is shared.
-        fallback: A message in Markdown with the link, where no file is taken; empty where it is said already.
-    """
+    """A file of ours for a person: its bytes, and a message in Markdown with a link for where they cannot go."""
 
     name: str
     media_type: str
-    content: bytes | None
-    fallback: str
+    content: bytes | None  # None: it is too large to be held in memory, and the link is all that is shared
+    fallback: str  # empty where the link is said already
 
 
 class ReplyStoppedError(PermanentError):
@@ -282,15 +277,14 @@ class Outbound(Protocol):
             RetryableError: The platform cannot give it now.
         """
 
-    def stream_file(self, file: FileReference, *, max_bytes: int, seconds: float) -> Iterator[bytes]:
+    def stream_file(self, file: FileReference, *, max_bytes: int, seconds: float) -> Generator[bytes]:
         """The same piece by piece. Raises what `fetch_file` raises, also in the middle: then it was not the file."""
 
     def place(self, message: MessageReceived) -> MessageReceived:
-        """`message` at the place where its conversation goes on; nearly always as it came.
+        """`message` at the place where its conversation goes on, before anything is looked up there; mostly as it came.
 
         A command stands in no thread: where the platform has commands, it gets a message of its own, once however often
-        this is called, and the conversation is that message's thread. To be called before anything is looked up by the
-        message's address. Raises as `Reply.finish` does.
+        this is called, and the conversation is that message's thread. Raises as `Reply.finish` does.
         """
 
     def open_reply(self, target: ReplyTarget, *, posted: Posted) -> Reply:

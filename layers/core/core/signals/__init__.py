@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from core.errors import PermanentError
-from core.events import MessageReceived, SignalKind, SignalReceived
+from core.events import ImportQueued, MessageReceived, SignalKind, SignalReceived
 from core.models import Installation
 from core.platforms import Outbound
 from core.queues import Delivery
@@ -16,6 +16,7 @@ from core.signals.answers import name_answer
 from core.signals.approval import decide, expire
 from core.signals.case import Case
 from core.signals.feedback import note_feedback
+from core.signals.importing import decide_import, is_about_import, tell_import
 from core.signals.installations import uninstall
 from core.signals.pages import show_home, welcome
 from core.signals.revising import delete, edit
@@ -30,6 +31,7 @@ _SUBJECTS: Mapping[SignalKind, Callable[[Case], str]] = {
     SignalKind.FEEDBACK: note_feedback,
     SignalKind.WELCOME: welcome,
     SignalKind.HOME: show_home,
+    SignalKind.IMPORT: tell_import,
     SignalKind.UNINSTALL: uninstall,
     SignalKind.EDIT: edit,
     SignalKind.DELETE: delete,
@@ -44,6 +46,7 @@ def handle_signal(
     store: Store,
     connect: Callable[[Installation], Outbound],
     resume: Callable[[MessageReceived], None],
+    go_on: Callable[[ImportQueued], None],
     clock: Callable[[], datetime],
     forget_secret: Callable[[str], None],
 ) -> None:
@@ -72,22 +75,29 @@ def handle_signal(
         store=store,
         connect=connect,
         resume=resume,
+        go_on=go_on,
         clock=clock,
         forget_secret=forget_secret,
     )
+    _end(signal, _try(subject, case))
+
+
+def _try(subject: Callable[[Case], str], case: Case) -> str:
     try:
-        outcome = _handle(subject, case)
+        return _handle(subject, case)
     except PermanentError as exc:
+        signal = case.signal
         about = {"correlation_id": signal.correlation_id, "kind": signal.kind.value, "code": exc.code}
         logger.error("signal failed", extra=about)
-        outcome = "failed"
-    _end(signal, outcome)
+        return "failed"
 
 
 def _handle(subject: Callable[[Case], str], case: Case) -> str:
     if case.signal.kind is SignalKind.FEEDBACK and not case.signal.reference:
         named = name_answer(case)
         return "unknown-answer" if named is None else subject(named)
+    if case.signal.kind is SignalKind.APPROVAL and is_about_import(case):
+        return decide_import(case)
     return subject(case)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.errors import PermanentError
-from core.events import MessageReceived, SignalReceived
+from core.events import ImportQueued, MessageReceived, SignalReceived
 from core.models import Identity, Installation, User
 from core.platforms import Outbound, reply_to
 from core.store import Store
@@ -21,6 +21,7 @@ class Case:
         forget_secret: Deletes the secret of that name for good; one that is gone is fine.
         installation: Of the workspace that the signal came from: it decides the company, whatever the signal says.
         resume: Puts a message on its queue again whose turn waited for this.
+        go_on: Puts an import on its queue again that waited for this.
     """
 
     signal: SignalReceived
@@ -30,6 +31,7 @@ class Case:
     store: Store
     connect: Callable[[Installation], Outbound]
     resume: Callable[[MessageReceived], None]
+    go_on: Callable[[ImportQueued], None]
     clock: Callable[[], datetime]
     forget_secret: Callable[[str], None]
 

@@ -25,8 +25,8 @@ def _flag(name: str) -> BooleanAttribute:
 class ImportItem(Item):
     """PK `C#co#I#imp`, SK `#META`; GSI1 `C#co#I` by the last change.
 
-    What has parts of its own (options, progress, origin) is one JSON text each. A long text is in S3, and `…At` says
-    where.
+    What has parts of its own (options, progress, origin, notice) is one JSON text each. A long text is in S3, and
+    `…At` says where.
     """
 
     id = _text("id")
@@ -65,6 +65,7 @@ class ImportItem(Item):
     is_approved = _flag("isApproved")
     is_cancel_requested = _flag("isCancelRequested")
     origin = _text("origin")
+    notice = _text("notice")
     total_input_tokens = _number("totalInputTokens")
     total_output_tokens = _number("totalOutputTokens")
     total_tokens = _number("totalTokens")
@@ -101,6 +102,12 @@ class ImportRangeItem(Item):
     progress = _text("progress")
     fencing_token = _number("fencingToken")
     lease_until = InstantAttribute(null=True, attr_name="leaseUntil")
+
+
+class ConversationImportItem(Item):
+    """PK `C#co#V#conv`, SK `I#imp`: an import that came from the conversation, and goes with it."""
+
+    import_id = _text("importId")
 
 
 class ImportGuardItem(Item):

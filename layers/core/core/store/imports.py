@@ -12,20 +12,20 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from core.errors import PermanentError
-from core.imports import Import, ImportOptions, ImportOrigin, ImportPart, ImportProgress, ImportStatus
-from core.models import Value, to_iso
+from core.imports import Import, ImportPart, ImportProgress, ImportStatus
 from core.store import keys
 from core.store.claims import ClaimLostError
+from core.store.conversation_imports import ConversationImports
 from core.store.counters import count_import
 from core.store.faults import ConditionFailedError
+from core.store.import_contents import ImportContents, touch
+from core.store.import_files import ImportFiles
 from core.store.import_items import ImportGuardItem, ImportItem, ImportPartItem
 from core.store.import_ranges import ImportBusyError, ImportRanges
-from core.store.items import to_stored_name
-from core.store.overflow import Overflow, Pointer
+from core.store.messages import Messages
+from core.store.overflow import Overflow
 from core.store.table import Change, Delete, Put, Table
 
-_PARTS: Mapping[str, type[Value]] = {"options": ImportOptions, "progress": ImportProgress, "origin": ImportOrigin}
-_LONG = frozenset({"output_content", "mapping", "questions", "preview"})  # in S3 where they are long
 _WAITING = (ImportStatus.PENDING.value, ImportStatus.PROCESSING.value)
 
 
@@ -39,34 +39,37 @@ class ImportClaim:
 
 
 class Imports:
-    """The imports of every company. Safe to share between threads."""
+    """The imports of every company. Safe to share between threads.
 
-    def __init__(self, table: Table, overflow: Overflow) -> None:
+    Attributes:
+        ranges: The ranges of large files.
+        files: Their files, as a conversation meets them.
+        begun: Those that conversations began.
+    """
+
+    def __init__(self, table: Table, overflow: Overflow, messages: Messages) -> None:
         self._table = table
         self._overflow = overflow
         self.ranges = ImportRanges(table)
+        self.files = ImportFiles(overflow)
+        self._contents = ImportContents(overflow)
+        self.begun = ConversationImports(table, self._contents, messages, forget=self.forget)
 
     # Imports
 
     def create(self, import_: Import) -> bool:
         """Store a new import; False where its id is taken already, which stays as it is."""
-        fields = {name: getattr(import_, name) for name in type(import_).model_fields}
-        item = ImportItem(*keys.import_key(import_.user_company_id, import_.id))
-        for name, stored in self._pack(import_.user_company_id, import_.id, fields).items():
-            if stored not in (None, [], False):
-                setattr(item, name, stored)
-        item.gsi1pk, item.gsi1sk = keys.imports_partition(import_.user_company_id), to_iso(import_.updated_at)
-        return self._table.put_new(item)
+        return self._table.put_new(self._contents.pack_new(import_))
 
     def get(self, company_id: str, import_id: str) -> Import | None:
         """An import as it stands."""
         item = self._table.get(ImportItem, keys.import_key(company_id, import_id), consistent=True)
-        return self._unpack(item) if item else None
+        return self._contents.unpack(item) if item else None
 
     def list_of(self, company_id: str, limit: int = 50) -> tuple[Import, ...]:
         """A company's imports, the last one changed first."""
         found = self._table.query_index("GSI1", keys.imports_partition(company_id), limit=limit, newest_first=True)
-        return tuple(self._unpack(item) for item in self._table.get_many(ImportItem, found))
+        return tuple(self._contents.unpack(item) for item in self._table.get_many(ImportItem, found))
 
     def claim(self, company_id: str, import_id: str, *, lease: timedelta, now: datetime) -> tuple[ImportClaim, Import]:
         """Take an import to work on it.
@@ -80,7 +83,7 @@ class Imports:
             ImportItem.processing_status.set(ImportStatus.PROCESSING.value),
             ImportItem.fencing_token.add(1),
             ImportItem.lease_until.set(now + lease),
-            *_touch(now),
+            *touch(now),
         ]
         try:
             item = self._table.change(
@@ -95,7 +98,7 @@ class Imports:
                 raise ImportBusyError(standing.lease_until - now) from exc
             raise ClaimLostError from exc
         claim = ImportClaim(company_id, import_id, int(item.fencing_token))
-        return claim, self._unpack(item)
+        return claim, self._contents.unpack(item)
 
     def save(self, claim: ImportClaim, changes: Mapping[str, object], *, now: datetime) -> Import:
         """Store what is known now: fields of `Import` by their names; None removes one. The lease stays.
@@ -103,14 +106,14 @@ class Imports:
         Raises:
             ClaimLostError: A later processor works on it, or it is over.
         """
-        actions = [*self._set(claim.company_id, claim.import_id, changes), *_touch(now)]
+        actions = [*self._contents.changes(claim.company_id, claim.import_id, changes), *touch(now)]
         try:
             item = self._table.change(
                 ImportItem, keys.import_key(claim.company_id, claim.import_id), actions, _is_held(claim)
             )
         except ConditionFailedError as exc:
             raise ClaimLostError from exc
-        return self._unpack(item)
+        return self._contents.unpack(item)
 
     def renew(self, claim: ImportClaim, progress: ImportProgress, *, lease: timedelta, now: datetime) -> Import:
         """Say how far it is and keep the lease; what comes back says whether it is to be canceled.
@@ -130,7 +133,7 @@ class Imports:
         """
         item = ImportPartItem.from_value(part, keys.import_part_key(claim.company_id, claim.import_id, part.number))
         changes: dict[str, object] = {"parts": part.number, "progress": progress, "lease_until": now + lease}
-        actions = [*self._set(claim.company_id, claim.import_id, changes), *_touch(now)]
+        actions = [*self._contents.changes(claim.company_id, claim.import_id, changes), *touch(now)]
         follows = (ImportItem.parts == part.number - 1) | (ImportItem.parts == part.number)
         if part.number == 1:
             follows |= ImportItem.parts.does_not_exist()
@@ -146,12 +149,13 @@ class Imports:
         Raises:
             ClaimLostError: It is over.
         """
-        actions = [*self._set(company_id, import_id, {"progress": progress}), *_touch(now)]
+        actions = [*self._contents.changes(company_id, import_id, {"progress": progress}), *touch(now)]
         runs = ImportItem.processing_status == ImportStatus.PROCESSING.value
         try:
-            return self._unpack(self._table.change(ImportItem, keys.import_key(company_id, import_id), actions, runs))
+            item = self._table.change(ImportItem, keys.import_key(company_id, import_id), actions, runs)
         except ConditionFailedError as exc:
             raise ClaimLostError from exc
+        return self._contents.unpack(item)
 
     def list_parts(self, company_id: str, import_id: str) -> tuple[ImportPart, ...]:
         """The stored parts, in order."""
@@ -172,7 +176,7 @@ class Imports:
             ClaimLostError: A later processor works on it, or it is over.
         """
         given = {**changes, "processing_status": status, "lease_until": None}
-        actions = [*self._set(claim.company_id, claim.import_id, given), *_touch(now)]
+        actions = [*self._contents.changes(claim.company_id, claim.import_id, given), *touch(now)]
         key = keys.import_key(claim.company_id, claim.import_id)
         writes: list[Put | Change | Delete] = [Change(key, actions, _is_held(claim))]
         standing = self.get(claim.company_id, claim.import_id)
@@ -199,7 +203,7 @@ class Imports:
         if standing.is_over:
             raise PermanentError("over", f"the import is {standing.processing_status.value} already")
         is_idle = standing.processing_status is not ImportStatus.PROCESSING
-        actions: list[Action] = [ImportItem.is_cancel_requested.set(True), *_touch(now)]
+        actions: list[Action] = [ImportItem.is_cancel_requested.set(True), *touch(now)]
         if is_idle:
             actions.append(ImportItem.processing_status.set(ImportStatus.CANCELED.value))
         same = ImportItem.processing_status == standing.processing_status.value
@@ -215,18 +219,12 @@ class Imports:
         if mapping is not None:
             changes["mapping"] = mapping
         actions = [
-            *self._set(company_id, import_id, changes),
+            *self._contents.changes(company_id, import_id, changes),
             ImportItem.processing_status.set(ImportStatus.PENDING.value),
-            *_touch(now),
+            *touch(now),
         ]
         waits = ImportItem.processing_status == ImportStatus.AWAITING_REVIEW.value
         return self._change_as_person(company_id, import_id, actions, waits)
-
-    def delete(self, import_: Import) -> None:
-        """Remove an import with its parts and long texts; its files are the caller's to remove."""
-        company_id, import_id = import_.user_company_id, import_.id
-        self._overflow.delete_place(_place(company_id, import_id))
-        self._table.write_batch(self._table.query_keys(keys.import_partition(company_id, import_id)))
 
     def forget_person(self, company_id: str, user_id: str) -> int:
         """Remove a person's imports with their files, outputs and rejects; one that runs loses its claim.
@@ -238,11 +236,16 @@ class Imports:
         items = [item for item in self._table.get_many(ImportItem, found) if item.user_id == user_id]
         self._overflow.delete_below(f"imports/{company_id}/{user_id}/")
         for item in items:
-            for folder in ("outputs", "rejects", "ranges"):
-                self._overflow.delete_below(f"{folder}/{company_id}/{item.id}/")
-            self._overflow.delete_place(_place(company_id, item.id))
-            self._table.write_batch(self._table.query_keys(keys.import_partition(company_id, item.id)))
+            self.forget(company_id, user_id, item.id)
         return len(items)
+
+    def forget(self, company_id: str, user_id: str, import_id: str) -> None:
+        """Remove an import with its file, output and rejects; one that runs loses its claim."""
+        self._overflow.delete_below(f"imports/{company_id}/{user_id}/{import_id}/")
+        for folder in ("outputs", "rejects", "ranges"):
+            self._overflow.delete_below(f"{folder}/{company_id}/{import_id}/")
+        self._contents.forget_texts(company_id, import_id)
+        self._table.write_batch(self._table.query_keys(keys.import_partition(company_id, import_id)))
 
     def _change_as_person(
         self, company_id: str, import_id: str, actions: Sequence[Action], condition: Condition
@@ -253,7 +256,7 @@ class Imports:
             if exc.find(ImportItem) is None and self.get(company_id, import_id) is None:
                 raise PermanentError("not-found", "the company has no such import") from exc
             raise PermanentError("not-waiting", "the import is not waiting any more: look at it again") from exc
-        return self._unpack(item)
+        return self._contents.unpack(item)
 
     # The same file again
 
@@ -273,58 +276,12 @@ class Imports:
         """Let the same file be imported again: this import came to nothing."""
         self._table.delete(Delete(_guard_key(import_, sha256), ImportGuardItem.import_id == import_.id))
 
-    # Items and back
-
-    def _pack(self, company_id: str, import_id: str, fields: Mapping[str, object]) -> dict[str, object]:
-        """The attributes that hold these fields; a long text is in S3 when this returns."""
-        packed: dict[str, object] = {}
-        for name, field in fields.items():
-            if isinstance(field, Value):
-                packed[name] = field.model_dump_json(by_alias=True, exclude_defaults=True)
-            elif name in _LONG:
-                text = str(field) if field is not None else None
-                pointer = (
-                    self._overflow.keep(_place(company_id, import_id), to_stored_name(name), text) if text else None
-                )
-                packed[name] = None if pointer else text
-                packed[f"{name}_at"] = pointer.model_dump(by_alias=True) if pointer else None
-            else:
-                plain = field.value if isinstance(field, ImportStatus) else field
-                packed[name] = list(plain) if isinstance(plain, tuple) else plain  # PynamoDB takes a tuple for an entry
-        return packed
-
-    def _set(self, company_id: str, import_id: str, changes: Mapping[str, object]) -> list[Action]:
-        packed = self._pack(company_id, import_id, changes)
-        attributes = ImportItem.get_attributes()
-        return [
-            attributes[name].remove() if stored is None else attributes[name].set(stored)
-            for name, stored in packed.items()
-        ]
-
-    def _unpack(self, item: ImportItem) -> Import:
-        stored = item.fields()
-        for name in _LONG:
-            if pointer := stored.pop(f"{name}_at", None):
-                stored[name] = self._overflow.read(Pointer.model_validate(pointer))
-        for name, kind in _PARTS.items():
-            if name in stored:
-                stored[name] = kind.model_validate_json(stored[name])
-        return Import.model_validate(stored)
-
-
-def _place(company_id: str, import_id: str) -> tuple[str, ...]:
-    return ("C", company_id, "I", import_id)
-
 
 def _guard_key(import_: Import, sha256: str) -> keys.Key:
     version = import_.template_version or 0
     return keys.import_guard_key(
         import_.user_company_id, sha256, import_.template or "", version, import_.output_format
     )
-
-
-def _touch(now: datetime) -> list[Action]:
-    return [ImportItem.updated_at.set(now), ImportItem.gsi1sk.set(to_iso(now))]
 
 
 def _is_held(claim: ImportClaim) -> Condition:

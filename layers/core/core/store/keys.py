@@ -20,6 +20,7 @@
 | Summary | `C#co#V#conv` | `S#<ulid of the last message in it>` | |
 | Usage | `C#co#Q#yyyymm` | `D#dd#U#user`, `M#nn` | |
 | Import | `C#co#I#imp` | `#META` | `C#co#I` / updatedAt |
+| Import of a conversation | `C#co#V#conv` | `I#imp` | |
 | Import's part | `C#co#I#imp` | `R#nnnnnn` | |
 | Import's range | `C#co#I#imp` | `S#nnnnnn` | |
 | Import guard | `C#co#I#G#sha256#template#version#format` | `#` | |
@@ -35,7 +36,6 @@ identities are there, `C#co#X#U#user` / `platform#workspace#user`. Both indexes 
 keys alone. Tool usages are apart from the messages, so that a turn's history is one Query of exactly its messages.
 Every key begins with its company; the workspace pointer is the one way in from outside, and the list of companies the
 one index that spans them.
-
 The parts of a key come from outside: `#` and `%` in them are escaped, so that none can reach into its neighbour.
 """
 
@@ -51,14 +51,14 @@ from core.store import ulids
 
 type Key = tuple[str, str]
 
-META = "#META"
-ONLY = "#"
+META, ONLY = "#META", "#"
 COMPANIES = "C"
 MESSAGES = "M#"
 TASKS = "T#"
 TOOL_USAGES = "U#"
 IMPORT_PARTS = "R#"
 IMPORT_RANGES = "S#"
+IMPORTS = "I#"
 FEEDBACK = "F#"
 SUMMARIES = "S#"
 SETTINGS_VERSIONS = "v#"
@@ -320,6 +320,11 @@ def import_partition(company_id: str, import_id: str) -> str:
 def import_key(company_id: str, import_id: str) -> Key:
     """An import."""
     return import_partition(company_id, import_id), META
+
+
+def conversation_import_key(company_id: str, conversation_id: str, import_id: str) -> Key:
+    """The mark that an import came from a conversation."""
+    return conversation_partition(company_id, conversation_id), f"{IMPORTS}{import_id}"
 
 
 def imports_partition(company_id: str) -> str:

@@ -193,6 +193,15 @@ class Overflow:
             except (ClientError, BotoCoreError) as exc:
                 raise RetryableError("overflow-unavailable", "a long text could not be tagged") from exc
 
+    @property
+    def bucket_name(self) -> str:
+        """The bucket."""
+        return self._bucket_name
+
+    def connect(self) -> "S3Client":
+        """S3's client, made when it is first needed."""
+        return self._s3()
+
     def delete_below(self, prefix: str) -> None:
         """Delete every object of the bucket whose key begins so."""
         self.delete_objects(list(self._keys_below(prefix)))
@@ -214,7 +223,10 @@ class Overflow:
                 import boto3
 
                 config = Config(
-                    connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"}
+                    connect_timeout=1,
+                    read_timeout=5,
+                    retries={"total_max_attempts": 3, "mode": "standard"},
+                    signature_version="s3v4",  # of links, too
                 )
                 self._client = boto3.client(
                     "s3", region_name=self._region, endpoint_url=self._endpoint_url, config=config

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from core.imports import NOTICE
 from core.models import Address, Company, Role, User
 from core.store import conversations, keys
 from core.store.claims import ConversationBusyError
 from core.store.directory import Directory
 from core.store.expiry import Expiry, expiry_after
 from core.store.faults import ConditionFailedError
+from core.store.import_items import ConversationImportItem
 from core.store.imports import Imports
 from core.store.items import (
     ConversationItem,
@@ -55,7 +57,7 @@ class Privacy:
     # A conversation
 
     def delete_conversation(self, company_id: str, conversation_id: str) -> bool:
-        """Delete a conversation with its messages, tasks, tool usages, pictures and long texts, and its thread.
+        """Delete a conversation with its messages, tasks, tool usages, imports, pictures, long texts, and its thread.
 
         Returns:
             True where there was something to delete.
@@ -70,6 +72,7 @@ class Privacy:
         )
         self._overflow.delete_images(_image_urls(messages))
         self._overflow.delete_place(keys.text_place(company_id, conversation_id))
+        self._imports.begun.forget(company_id, conversation_id)
         found = self._table.query_keys(partition)
         self._table.write_batch([key for key in found if key[1] != keys.META])
         if meta:
@@ -148,6 +151,10 @@ class Privacy:
             tasks += self._table.query_keys(partition, FeedbackItem.sk.startswith(keys.FEEDBACK + reply_ulid))
             rest = [keys.MESSAGES + reply_ulid, keys.MESSAGES + ulid]
             self._table.write_batch([*used, *tasks, *((partition, place) for place in rest)])
+        told = [item for item in messages if item.user_id == user_id and item.finish_reason == NOTICE]
+        for notice in told:
+            self._overflow.delete_place(keys.text_place(company_id, conversation_id, keys.ulid_of(notice.id)))
+        self._table.write_batch([(partition, notice.sk) for notice in told])
         judged = self._table.query_keys(partition, FeedbackItem.sk.startswith(keys.FEEDBACK))
         self._table.write_batch([key for key in judged if keys.unescape(key[1].rpartition("#")[2]) == user_id])
         if theirs:  # what is left of the summary would be theirs, too
@@ -202,6 +209,9 @@ class Privacy:
             self._expire(FeedbackItem, (feedback.pk, feedback.sk), latest)
         for summary in self._table.query(SummaryItem, meta.pk, SummaryItem.sk.startswith(keys.SUMMARIES)):
             self._expire(SummaryItem, (summary.pk, summary.sk), expiry_after(days, summary.since))
+        marks = ConversationImportItem.sk.startswith(keys.IMPORTS)
+        for mark in self._table.query(ConversationImportItem, meta.pk, marks):
+            self._expire(ConversationImportItem, (mark.pk, mark.sk), latest)
         self._overflow.set_expiry(keys.text_place(company.id, conversation_id), latest)
 
     def _expire(self, kind: type[Item], key: Key, expiry: Expiry | None, condition: Any = None) -> None:

@@ -89,7 +89,7 @@ class Store:
         self.hand_overs = HandOvers(self._tasks, self._leases)
         self._inputs = Inputs(self._table, overflow)
         self.directory = Directory(self._table, overflow)
-        self.imports = Imports(self._table, overflow)
+        self.imports = Imports(self._table, overflow, self._messages)
         self.templates = Templates(self._table, overflow)
         self.interruptions = Interruptions(self._table)
         self.files = Files(overflow, self._messages)

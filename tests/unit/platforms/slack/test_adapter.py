@@ -1,14 +1,14 @@
 """Who a person is and what a file holds; how Slack's errors come out."""
 
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import NoReturn
 
 import pytest
 
 from core.errors import PermanentError, RetryableError, ServiceError
 from core.events import FileReference, MessageReceived
-from core.http import Download, Http
+from core.http import Http
 from core.models import Address
 from core.platforms import Connection, Outbound, connect
 from core.platforms.slack import adapter
@@ -251,9 +251,9 @@ class _NoNetwork(Http):
         super().__init__()
         self.asked: list[str] = []
 
-    def download(self, url: str, **_: object) -> AbstractContextManager[Download]:
+    def _send(self, method: str, url: str, *_: object) -> NoReturn:
         self.asked.append(url)
-        raise RetryableError("unreachable", "no network")
+        raise RetryableError("unreachable", f"no network for {method}")
 
 
 @pytest.mark.parametrize("url", ["https://files.slack.com/files-pri/T-F/x.csv", "https://a.slack-files.com/x"])

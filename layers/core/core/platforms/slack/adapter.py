@@ -1,6 +1,6 @@
 """Slack: who a person is, what a file holds, and everything that is said into a channel or a direct message."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -93,7 +93,7 @@ class Slack:
         """
         return files.fetch(self._connection, file, max_bytes=max_bytes)
 
-    def stream_file(self, file: FileReference, *, max_bytes: int, seconds: float) -> Iterator[bytes]:
+    def stream_file(self, file: FileReference, *, max_bytes: int, seconds: float) -> Generator[bytes]:
         """The same piece by piece, for a file that is too large to be held. Raises what `fetch_file` raises."""
         return files.stream(self._connection, file, max_bytes=max_bytes, seconds=seconds)
 

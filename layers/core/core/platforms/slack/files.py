@@ -3,7 +3,7 @@
 https://docs.slack.dev/messaging/working-with-files. The token goes to Slack's own hosts and nowhere else.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from core.errors import PermanentError, RetryableError
@@ -31,7 +31,7 @@ def fetch(connection: Connection, file: FileReference, *, max_bytes: int) -> byt
     return b"".join(stream(connection, file, max_bytes=max_bytes, seconds=_FILE_SECONDS))
 
 
-def stream(connection: Connection, file: FileReference, *, max_bytes: int, seconds: float) -> Iterator[bytes]:
+def stream(connection: Connection, file: FileReference, *, max_bytes: int, seconds: float) -> Generator[bytes]:
     """The same piece by piece. Raises what `fetch` raises."""
     if not is_slack_file(file.url, connection.options["api_base_url"]):
         raise PermanentError("file-host-refused", "the file is not kept at Slack")

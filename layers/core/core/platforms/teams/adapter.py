@@ -1,6 +1,6 @@
 """Microsoft Teams: who a person is, what a file holds, and everything that is said into a chat or a channel."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -71,7 +71,7 @@ class Teams:
         """
         return b"".join(self.stream_file(file, max_bytes=max_bytes, seconds=_FILE_SECONDS))
 
-    def stream_file(self, file: FileReference, *, max_bytes: int, seconds: float) -> Iterator[bytes]:
+    def stream_file(self, file: FileReference, *, max_bytes: int, seconds: float) -> Generator[bytes]:
         """The same piece by piece, for a file that is too large to be held. Raises what `fetch_file` raises."""
         is_own = self._api.is_service(file.url)
         if not is_own and not is_known(file.url, self._file_hosts):
