@@ -18,6 +18,10 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _LONG_NUMBER = re.compile(rb"(?<![0-9])[0-9]{1000}")  # in one block, of the 4,300 digits at which the parser crashes
 # The first half of a pair without the second, for which the parser puts another character.
 _HALF = re.compile(rb"(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2}(?:[^\\]|\\[^u]|\\u(?:[^dD]|[dD][^c-fC-F]))")
+_HALF_FOUND = (
+    "the file is not valid JSON: a text in it has half of a character (like \\ud83d alone); "
+    "mend it, or give the records as JSON Lines, where only such a line is rejected"
+)
 _EXACT_DIGITS = 15
 _LARGEST = 2**63  # what an integer of the output stays below
 
@@ -116,7 +120,7 @@ class DepthGuard:
         """
         data = self._tail + block
         if (b"\\ud" in data or b"\\uD" in data) and _HALF.search(data):
-            raise refuse(ProblemCode.CORRUPT_FILE, "the file is not valid JSON: a text in it has half of a character")
+            raise refuse(ProblemCode.CORRUPT_FILE, _HALF_FOUND)
         data = _STRING.sub(rb"\1", data)
         quote = data.find(b'"')
         self._tail = data[quote:] if quote >= 0 else b""
