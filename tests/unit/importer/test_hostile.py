@@ -89,7 +89,7 @@ def test_values_that_nothing_can_store_never_end_an_import(
     lines = [f'{{"a":{value},"b":12345678901234567890.5}}', '{"a":"x"}']
     content = "\n".join(lines) if format_name == "jsonl" else f"[{','.join(lines)}]"
     if format_name == "json" and "ud800" in value:
-        with pytest.raises(PermanentError, match="half of a character.*JSON Lines"):  # and not a broken process
+        with pytest.raises(PermanentError, match=r"half of a character.*JSON Lines"):  # and not a broken process
             _made(schema, content, format_name=format_name)
         return
     values, rejects = _made(schema, content, format_name=format_name)
