@@ -28,6 +28,8 @@ from importer.values import Checkpoint, Progress
 from importer.writers import load_writer
 
 _BUSY_SPARE = timedelta(seconds=1)
+# Between two tries of whoever decides it is PENDING: its ranges are worked on all the same.
+_GOING_ON = frozenset((ImportStatus.PENDING, ImportStatus.PROCESSING))
 
 
 def run_range(delivery: Delivery[ImportQueued], *, collaborators: Collaborators) -> None:
@@ -38,7 +40,7 @@ def run_range(delivery: Delivery[ImportQueued], *, collaborators: Collaborators)
     """
     message, imports = delivery.message, collaborators.store.imports
     import_ = imports.get(message.company_id, message.import_id)
-    if import_ is None or import_.processing_status is not ImportStatus.PROCESSING or message.range_number is None:
+    if import_ is None or import_.processing_status not in _GOING_ON or message.range_number is None:
         return
     try:
         claim, found = imports.ranges.claim(
@@ -66,10 +68,13 @@ def _work(running: RunningRange, delivery: Delivery[ImportQueued]) -> None:
     try:
         with Pulse(running):
             done = _scan_or_convert(running, work)
-    except (CanceledError, UnneededError) as exc:
+    except CanceledError:
         running.free()
-        if isinstance(exc, CanceledError):
-            _go_on(running.import_, running.collaborators)
+        _go_on(running.import_, running.collaborators)
+    except UnneededError:
+        running.free()
+        if not running.is_beyond_the_end():  # any more: one before it was begun anew meanwhile
+            running.collaborators.go_on(delivery.message, delay=timedelta(0))
     except OutOfTimeError:
         running.free()
         if not running.has_advanced:
@@ -77,8 +82,6 @@ def _work(running: RunningRange, delivery: Delivery[ImportQueued]) -> None:
         running.collaborators.go_on(delivery.message, delay=timedelta(0))
     except PermanentError as exc:
         running.save(work.model_copy(update={"problem": (exc.code, exc.message)}), state="done", is_kept=False)
-    except ClaimLostError:
-        raise
     except Exception:
         with suppress(ServiceError):
             running.free()

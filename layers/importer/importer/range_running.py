@@ -101,9 +101,16 @@ class RunningRange:
             logger.warning("the progress of an import could not be stored", extra={"code": exc.code})
         else:
             self._is_canceled = standing.is_cancel_requested
-            works = [RangeWork.model_validate_json(each.document) for each in ranges]
-            rejected = [each.progress.rows_rejected for each in ranges]
-            self._is_unneeded = self.claim.number >= count_needed(works, rejected, self.max_errors)
+            self._is_unneeded = self._is_after(ranges)
+
+    def is_beyond_the_end(self) -> bool:
+        """Whether, as all ranges stand now, the import fails before this one."""
+        return self._is_after(self._ranges.list_of(self.claim.company_id, self.claim.import_id))
+
+    def _is_after(self, ranges: Sequence[ImportRange]) -> bool:
+        works = [RangeWork.model_validate_json(each.document) for each in ranges]
+        rejected = [each.progress.rows_rejected for each in ranges]
+        return self.claim.number >= count_needed(works, rejected, self.max_errors)
 
     @property
     def _ranges(self) -> ImportRanges:

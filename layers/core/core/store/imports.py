@@ -144,15 +144,15 @@ class Imports:
             raise ClaimLostError from exc
 
     def note_progress(self, company_id: str, import_id: str, progress: ImportProgress, *, now: datetime) -> Import:
-        """Say how far the ranges of a running import are; nobody has to hold it.
+        """Say how far the ranges of an import are; nobody has to hold it.
 
         Raises:
             ClaimLostError: It is over.
         """
         actions = [*self._contents.changes(company_id, import_id, {"progress": progress}), *touch(now)]
-        runs = ImportItem.processing_status == ImportStatus.PROCESSING.value
+        goes_on = ImportItem.processing_status.is_in(*_WAITING)
         try:
-            item = self._table.change(ImportItem, keys.import_key(company_id, import_id), actions, runs)
+            item = self._table.change(ImportItem, keys.import_key(company_id, import_id), actions, goes_on)
         except ConditionFailedError as exc:
             raise ClaimLostError from exc
         return self._contents.unpack(item)
