@@ -12,17 +12,16 @@ import contextlib
 import io
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 
-from core.configuration import Limits, Settings
-from core.models import ApiKind
+from core.configuration import Limits
 from core.telemetry import logger
 from local.standin_model.tokens import count_tokens
 from tests.integration.cloud import BUCKET_NAME, REGION, TABLE_NAME, running_cloud
 from tests.integration.meter import Meter
-from tests.integration.turns.stack import COMPANY, Stack, running_stack
+from tests.integration.turns.configured import make_settings
+from tests.integration.turns.stack import Stack, running_stack
 
 _QUESTION = "Number {0}: how do I file my travel expenses for the trip to the customer in Lisbon, and until when? " * 2
 
@@ -38,19 +37,8 @@ def _stack() -> Iterator[Stack]:
 
 
 def _configure(stack: Stack, tokens: int) -> None:
-    stack.store.directory.put_settings(
-        Settings(
-            id="default",
-            company_id=COMPANY,
-            version=1,
-            name="Benchmark",
-            model="stand-in",
-            api_kind=ApiKind.RESPONSES,
-            prompt="You help {person} of {company}.",
-            limits=Limits(history_tokens=tokens),
-            created_at=datetime.now(UTC),
-        )
-    )
+    prompt = "You help {person} of {company}."
+    stack.store.directory.put_settings(make_settings(prompt=prompt, limits=Limits(history_tokens=tokens)))
 
 
 def main() -> None:

@@ -9,15 +9,16 @@ from typing import Any
 import boto3
 import pytest
 
-from core.configuration import Limits, Settings
+from core.configuration import Limits
 from core.imports import NOTICE, ImportStatus
-from core.models import ApiKind, Role
+from core.models import Role
 from local.fake_slack import payloads
 from local.fake_slack.demo import DEMO
 from local.fake_slack.state import User
 from local.standin_model.script import Behaviour
 from tests.integration.imports.chats import CSV, FILE, Chat, record_of
 from tests.integration.imports.stack import CONTACTS
+from tests.integration.turns.configured import make_settings
 from tests.integration.turns.files import Upload, mention, send, upload
 from tests.integration.turns.stack import COMPANY, Context, Stack, add_person, again
 
@@ -104,18 +105,7 @@ def test_without_a_file_nothing_is_offered(chat: Chat) -> None:
 
 
 def test_a_company_may_do_without(chat: Chat) -> None:
-    settings = Settings(
-        id="default",
-        company_id=COMPANY,
-        version=1,
-        name="Own",
-        model="stand-in",
-        api_kind=ApiKind.RESPONSES,
-        prompt="You help.",
-        limits=Limits(max_import_bytes=0),
-        created_at=datetime.now(UTC),
-    )
-    chat.stack.store.directory.put_settings(settings)
+    chat.stack.store.directory.put_settings(make_settings(limits=Limits(max_import_bytes=0)))
     _, record = mention(chat.stack, "import this", FILE)
 
     chat.answer(record)

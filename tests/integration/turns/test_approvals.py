@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from core.configuration import Settings, SubAgentTool, ThirdPartyTool, ToolDefinition
+from core.configuration import SubAgentTool, ToolDefinition
 from core.models import (
     Address,
-    ApiKind,
     ApprovalStatus,
     Company,
     ConversationStatus,
@@ -21,10 +20,10 @@ from core.models import (
 )
 from local.fake_slack.demo import DEMO
 from local.fake_slack.state import SeenMessage
-from local.fake_tools.api import make_document
 from local.fake_tools.server import FakeTools
 from local.standin_model import Behaviour, ToolCall, Usage
 from tests.integration.turns.border import Border
+from tests.integration.turns.configured import make_settings, order_tool
 from tests.integration.turns.stack import COMPANY, Killed, Stack, add_person, again, load_door
 
 _PLACE = ToolCall("guarded_placeOrder", {"body": {"item": "coffee", "quantity": 1}}, call_id="call_place")
@@ -39,39 +38,17 @@ def book() -> Iterator[FakeTools]:
         yield running
 
 
-def orders(book: FakeTools, name: str = "orders", **given: Any) -> ThirdPartyTool:
-    """The order service as a tool."""
-    return ThirdPartyTool(
-        name=name,
-        description="The company's orders.",
-        openapi=make_document(book.api_url),
-        auth="bearer",
-        secret_name="parley/test/tools/orders",
-        **given,
-    )
-
-
 def configure(stack: Stack, *tools: ToolDefinition, settings_id: str = "default") -> None:
     """Store settings with these tools."""
-    stack.store.directory.put_settings(
-        Settings(
-            id=settings_id,
-            company_id=COMPANY,
-            version=1,
-            name=settings_id,
-            model="stand-in",
-            api_kind=ApiKind.RESPONSES,
-            prompt="You help.",
-            tools=tools,
-            created_at=datetime.now(UTC),
-        )
-    )
+    stack.store.directory.put_settings(make_settings(settings_id, tools=tools))
 
 
 @pytest.fixture
 def guarded(stack: Stack, book: FakeTools) -> Stack:
     """A company whose orders are placed with an approval, and read without."""
-    configure(stack, orders(book), orders(book, "guarded", requires_approval=True, approvers=("boss@demo.example",)))
+    configure(
+        stack, order_tool(book), order_tool(book, "guarded", requires_approval=True, approvers=("boss@demo.example",))
+    )
     return stack
 
 
@@ -358,7 +335,7 @@ def test_what_a_tool_says_calls_no_tool(guarded: Stack, book: FakeTools) -> None
 
 
 def test_a_sub_agents_call_waits_for_the_same_person(stack: Stack, book: FakeTools) -> None:
-    configure(stack, orders(book, "guarded", requires_approval=True), settings_id="buyer")
+    configure(stack, order_tool(book, "guarded", requires_approval=True), settings_id="buyer")
     configure(stack, SubAgentTool(name="helper", description="Buys.", settings_id="buyer"))
     stack.model.script(Behaviour(tool_calls=[ToolCall("helper", {"task": "Buy it."})]), Behaviour(tool_calls=[_PLACE]))
     ts = stack.ask("Order a coffee")

@@ -13,8 +13,9 @@ from local.fake_slack.state import User as SlackUser
 from local.fake_tools.server import FakeTools
 from local.standin_model import Behaviour
 from tests.integration.turns.border import Border
+from tests.integration.turns.configured import order_tool
 from tests.integration.turns.stack import COMPANY, Killed, Stack, add_person, again, log_lines
-from tests.integration.turns.test_approvals import asked, configure, decide, orders, park, press, status, usages
+from tests.integration.turns.test_approvals import asked, configure, decide, park, press, status, usages
 
 _BOSS = "U0BOSS0001"
 _DONE = Behaviour(text="It is ordered.")
@@ -31,7 +32,7 @@ def book() -> Iterator[FakeTools]:
 def guarded(stack: Stack, book: FakeTools) -> Stack:
     """A company whose orders the boss may approve, too."""
     named = ("Boss@demo.example", "nobody@demo.example", "usr_alice")
-    configure(stack, orders(book, "guarded", requires_approval=True, approvers=named))
+    configure(stack, order_tool(book, "guarded", requires_approval=True, approvers=named))
     stack.slack.add_user(SlackUser(_BOSS, DEMO.team_id, "boss@demo.example", "Bo Boss"))
     return stack
 

@@ -16,9 +16,10 @@ from core.outside import OutsideHttp
 from local.fake_tools.server import FakeTools
 from local.standin_model import Behaviour, ToolCall, Usage
 from tests.integration.turns.border import Border
+from tests.integration.turns.configured import order_tool
 from tests.integration.turns.passing import Passing, let_pass
 from tests.integration.turns.stack import COMPANY, Killed, Stack, again, attempts, load_door
-from tests.integration.turns.test_sub_agents import helper, orders, store
+from tests.integration.turns.test_sub_agents import helper, store
 from tests.integration.turns.test_tools import book, configure, usages
 
 __all__ = ["book"]  # a fixture
@@ -221,7 +222,7 @@ def test_what_the_invocation_cuts_off_of_a_tool_that_reads_is_not_told_to_the_mo
 def test_a_sub_agent_hands_its_turn_on_and_goes_on_where_it_was(
     stack: Stack, book: FakeTools, passing: Passing
 ) -> None:
-    store(stack, "orders", orders(book))
+    store(stack, "orders", order_tool(book))
     store(stack, "default", helper())
     stack.model.script(
         Behaviour(tool_calls=[ToolCall("helper", {"task": "Order a coffee."})]),

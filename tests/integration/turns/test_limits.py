@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from core.configuration import Limits, Settings
-from core.models import ApiKind, TaskStatus
+from core.configuration import Limits
+from core.models import TaskStatus
 from local.fake_slack.demo import DEMO
 from local.fake_slack.state import User as SlackUser
 from local.standin_model import Behaviour, Usage
+from tests.integration.turns.configured import make_settings
 from tests.integration.turns.stack import COMPANY, Stack, add_person, load_door
 
 _LONG = "Could somebody please tell me how I file my travel expenses for the trip to the customer in Lisbon?"
@@ -21,11 +22,7 @@ _SPENT = Usage(input_tokens=100, output_tokens=10)
 
 def configure(stack: Stack, limits: Limits, *, version: int = 1, **settings: Any) -> None:
     """Give the company settings with these limits, known to the processor at once."""
-    given: dict[str, Any] = {"model": "stand-in", "api_kind": ApiKind.RESPONSES, "prompt": "You help.", **settings}
-    now = datetime.now(UTC)
-    stack.store.directory.put_settings(
-        Settings(id="default", company_id=COMPANY, version=version, name="Ours", limits=limits, created_at=now, **given)
-    )
+    stack.store.directory.put_settings(make_settings(version=version, limits=limits, **settings))
     stack.processor = load_door("llm_processor")
 
 

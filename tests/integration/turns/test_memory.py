@@ -9,17 +9,17 @@ import pytest
 
 from agent.history import render_again
 from agent.tools.answers import OUTCOME_UNKNOWN
-from core.configuration import EntityMapping, Limits, Settings, ThirdPartyTool
+from core.configuration import EntityMapping, Limits, ThirdPartyTool
 from core.models import ApiKind, ConversationStatus, Role, TaskStatus
 from core.prompts import PromptManifest
 from core.store import keys
-from local.fake_tools.api import make_document
 from local.fake_tools.server import FakeTools
 from local.standin_model import Behaviour, ToolCall, Usage
 from local.standin_model.recording import RecordedRequest
 from tests.integration.cloud import TABLE_NAME
 from tests.integration.meter import Meter
 from tests.integration.turns.border import Border
+from tests.integration.turns.configured import make_settings, order_tool
 from tests.integration.turns.stack import COMPANY, Killed, Stack, again
 
 _READ = ToolCall("orders_getOrder", {"orderId": "A-1"}, call_id="call_read")
@@ -32,24 +32,12 @@ _SMALL = Limits(history_messages=6)
 
 def configure(stack: Stack, **settings: Any) -> None:
     """Give the company settings of its own."""
-    given: dict[str, Any] = {"model": "stand-in", "api_kind": ApiKind.RESPONSES, **settings}
-    prompt = "You help {person} of {company}."
-    now = datetime.now(UTC)
-    stack.store.directory.put_settings(
-        Settings(id="default", company_id=COMPANY, version=1, name="Ours", prompt=prompt, created_at=now, **given)
-    )
+    stack.store.directory.put_settings(make_settings(prompt="You help {person} of {company}.", **settings))
 
 
 def orders(book: FakeTools, entity: EntityMapping | None = None) -> ThirdPartyTool:
     """The company's order service."""
-    return ThirdPartyTool(
-        name="orders",
-        description="The company's orders.",
-        openapi=make_document(book.api_url),
-        auth="bearer",
-        secret_name="parley/test/tools/orders",
-        entity=entity,
-    )
+    return order_tool(book, entity=entity)
 
 
 def talk(stack: Stack, turns: int, *, thread_ts: str | None = None, text: str = "question") -> str:

@@ -2,21 +2,20 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 import pytest
 
 from agent.rendering import render_stored
-from core.configuration import AskPersonTool, Settings, SubAgentTool, ThirdPartyTool, ToolDefinition
-from core.models import ApiKind, Task
+from core.configuration import AskPersonTool, SubAgentTool, ToolDefinition
+from core.models import Task
 from core.prompts import PromptManifest
 from core.store import keys
-from local.fake_tools.api import make_document
 from local.fake_tools.server import FakeTools
 from local.standin_model import Behaviour, ToolCall
 from tests.integration.cloud import TABLE_NAME
+from tests.integration.turns.configured import make_settings, order_tool
 from tests.integration.turns.stack import COMPANY, Stack
 
 _READ = ToolCall("orders_getOrder", {"orderId": "A-1"}, call_id="call_read")
@@ -32,30 +31,8 @@ def book() -> Iterator[FakeTools]:
 
 def configure(stack: Stack, settings_id: str, *tools: ToolDefinition) -> None:
     """Store settings whose prompt names who asks."""
-    stack.store.directory.put_settings(
-        Settings(
-            id=settings_id,
-            company_id=COMPANY,
-            version=1,
-            name=settings_id,
-            model="stand-in",
-            api_kind=ApiKind.RESPONSES,
-            prompt=f"You are {settings_id} and help {{person}} of {{company}}.",
-            tools=tools,
-            created_at=datetime.now(UTC),
-        )
-    )
-
-
-def orders(book: FakeTools) -> ThirdPartyTool:
-    """The order service as a tool."""
-    return ThirdPartyTool(
-        name="orders",
-        description="The company's orders.",
-        openapi=make_document(book.api_url),
-        auth="bearer",
-        secret_name="parley/test/tools/orders",
-    )
+    prompt = f"You are {settings_id} and help {{person}} of {{company}}."
+    stack.store.directory.put_settings(make_settings(settings_id, prompt=prompt, tools=tools))
 
 
 def check(stack: Stack, ts: str) -> list[str]:
@@ -77,7 +54,7 @@ def parts(task: Task) -> list[dict[str, Any]]:
 
 def test_the_answer_to_a_question_back_is_rendered_with_what_led_to_it(stack: Stack, book: FakeTools) -> None:
     ask = AskPersonTool(name="ask", description="Asks the person.", subject="person")
-    configure(stack, "default", orders(book), ask)
+    configure(stack, "default", order_tool(book), ask)
     stack.model.script(Behaviour(text="Let me see.", tool_calls=[_READ, _ASK]), Behaviour(text="Ordered."))
     ts = stack.ask("Order a shirt like A-1")
     stack.settle()
@@ -92,7 +69,7 @@ def test_the_answer_to_a_question_back_is_rendered_with_what_led_to_it(stack: St
 
 
 def test_a_sub_agents_prompt_is_rendered_with_who_asks(stack: Stack, book: FakeTools) -> None:
-    configure(stack, "buyer", orders(book))
+    configure(stack, "buyer", order_tool(book))
     configure(stack, "default", SubAgentTool(name="helper", description="Buys.", settings_id="buyer"))
     stack.model.script(
         Behaviour(tool_calls=[ToolCall("helper", {"task": "Look at A-1."})]),

@@ -2,19 +2,19 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from core.configuration import AskPersonTool, Settings, ThirdPartyTool
-from core.models import ApiKind, ConversationStatus, Role, TaskStatus, ToolStatus
+from core.configuration import AskPersonTool
+from core.models import ConversationStatus, Role, TaskStatus, ToolStatus
 from core.store.waiting import ASKED
 from local.fake_slack import payloads
-from local.fake_tools.api import make_document
 from local.fake_tools.server import FakeTools
 from local.standin_model import Behaviour, ToolCall, Usage
 from tests.integration.turns.border import Border
+from tests.integration.turns.configured import make_settings, order_tool
 from tests.integration.turns.stack import COMPANY, Killed, Stack, add_person, again, load_door
 
 _READ = ToolCall("orders_getOrder", {"orderId": "A-1"}, call_id="call_read")
@@ -31,27 +31,8 @@ def book() -> Iterator[FakeTools]:
 @pytest.fixture
 def asking(stack: Stack, book: FakeTools) -> Stack:
     """A company whose assistant may ask back, and read orders."""
-    orders = ThirdPartyTool(
-        name="orders",
-        description="The company's orders.",
-        openapi=make_document(book.api_url),
-        auth="bearer",
-        secret_name="parley/test/tools/orders",
-    )
     ask = AskPersonTool(name="ask", description="Asks the person.", subject="person")
-    stack.store.directory.put_settings(
-        Settings(
-            id="default",
-            company_id=COMPANY,
-            version=1,
-            name="Asking",
-            model="stand-in",
-            api_kind=ApiKind.RESPONSES,
-            prompt="You help.",
-            tools=(orders, ask),
-            created_at=datetime.now(UTC),
-        )
-    )
+    stack.store.directory.put_settings(make_settings(tools=(order_tool(book), ask)))
     return stack
 
 

@@ -11,17 +11,15 @@ import pytest
 from core.configuration import (
     AskPersonTool,
     Limits,
-    Settings,
     SubAgentTool,
-    ThirdPartyTool,
     ToolDefinition,
 )
 from core.errors import PermanentError
-from core.models import ApiKind, Task, TaskStatus, ToolStatus, ToolType, ToolUsage
-from local.fake_tools.api import make_document
+from core.models import Task, TaskStatus, ToolStatus, ToolType, ToolUsage
 from local.fake_tools.server import FakeTools
 from local.standin_model import Behaviour, ToolCall, Usage
 from tests.integration.turns.border import Border
+from tests.integration.turns.configured import make_settings, order_tool
 from tests.integration.turns.stack import COMPANY, Killed, Stack, again, load_door
 
 _PLACE = 'call orders_placeOrder {"body": {"item": "coffee", "quantity": 1}}'
@@ -40,32 +38,10 @@ def helper(settings_id: str = "orders", **given: Any) -> SubAgentTool:
     return SubAgentTool(name="helper", description="Knows about orders.", settings_id=settings_id, **given)
 
 
-def orders(book: FakeTools) -> ThirdPartyTool:
-    """The order service as a tool."""
-    return ThirdPartyTool(
-        name="orders",
-        description="The company's orders.",
-        openapi=make_document(book.api_url),
-        auth="bearer",
-        secret_name="parley/test/tools/orders",
-    )
-
-
 def store(stack: Stack, settings_id: str, *tools: ToolDefinition, version: int = 1, **given: Any) -> None:
     """Store a version of settings of the company."""
-    named: dict[str, Any] = {"model": "stand-in", "prompt": f"You are {settings_id}, asked by {{person}}.", **given}
-    stack.store.directory.put_settings(
-        Settings(
-            id=settings_id,
-            company_id=COMPANY,
-            version=version,
-            name=settings_id,
-            api_kind=ApiKind.RESPONSES,
-            tools=tools,
-            created_at=datetime.now(UTC),
-            **named,
-        )
-    )
+    named: dict[str, Any] = {"prompt": f"You are {settings_id}, asked by {{person}}.", **given}
+    stack.store.directory.put_settings(make_settings(settings_id, version=version, tools=tools, **named))
 
 
 def usages(stack: Stack, ts: str) -> list[ToolUsage]:
@@ -79,7 +55,7 @@ def tasks(stack: Stack, ts: str) -> tuple[Task, ...]:
 
 
 def test_a_sub_agent_has_a_task_of_its_own_and_its_tokens_are_counted_once(stack: Stack, book: FakeTools) -> None:
-    store(stack, "orders", orders(book), model="gpt-5-mini")
+    store(stack, "orders", order_tool(book), model="gpt-5-mini")
     store(stack, "default", helper(), model="gpt-5-mini")
     place = ToolCall("orders_placeOrder", {"body": {"item": "coffee", "quantity": 1}})
     stack.model.script(
@@ -118,7 +94,7 @@ def test_a_sub_agents_write_happens_once_wherever_the_process_dies(
     stack: Stack, book: FakeTools, border: Border, monkeypatch: pytest.MonkeyPatch, *, is_after: bool
 ) -> None:
     monkeypatch.setattr("agent.afterwards.Afterwards.is_needed", False)  # a title has tokens of its own
-    store(stack, "orders", orders(book))
+    store(stack, "orders", order_tool(book))
     store(stack, "default", helper())
     border.is_after, border.is_text_free = is_after, True
     counted = 0
@@ -153,7 +129,7 @@ def test_a_sub_agents_write_happens_once_wherever_the_process_dies(
 
 
 def test_a_sub_agent_goes_on_where_the_model_failed_it(stack: Stack, book: FakeTools) -> None:
-    store(stack, "orders", orders(book))
+    store(stack, "orders", order_tool(book))
     store(stack, "default", helper())
     place = ToolCall("orders_placeOrder", {"body": {"item": "coffee", "quantity": 1}})
     stack.model.script(
@@ -287,17 +263,6 @@ def test_a_circle_that_is_there_all_the_same_is_cut(stack: Stack, monkeypatch: p
 
 
 def test_another_companys_settings_are_no_sub_agent(stack: Stack) -> None:
-    stack.store.directory.put_settings(
-        Settings(
-            id="secret",
-            company_id="globex",
-            version=1,
-            name="Secret",
-            model="stand-in",
-            api_kind=ApiKind.RESPONSES,
-            prompt="Globex's own.",
-            created_at=datetime.now(UTC),
-        )
-    )
+    stack.store.directory.put_settings(make_settings("secret", company_id="globex"))
     with pytest.raises(PermanentError, match="no settings secret"):
         store(stack, "default", helper("secret"))

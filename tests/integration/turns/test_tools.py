@@ -12,8 +12,8 @@ import boto3
 import pytest
 
 from agent.tools.answers import OUTCOME_UNKNOWN
-from core.configuration import Limits, SearchConversationsTool, Settings, ThirdPartyTool
-from core.models import ApiKind, ConversationStatus, TaskStatus, ToolStatus, ToolType
+from core.configuration import Limits, SearchConversationsTool, ThirdPartyTool
+from core.models import ConversationStatus, TaskStatus, ToolStatus, ToolType
 from core.outside import OutsideHttp
 from local.fake_slack.demo import DEMO
 from local.fake_tools.api import make_document
@@ -22,6 +22,7 @@ from local.standin_model import Behaviour, ToolCall, Usage
 from tests.integration.cloud import TABLE_NAME
 from tests.integration.meter import Meter
 from tests.integration.turns.border import Border
+from tests.integration.turns.configured import make_settings, order_tool
 from tests.integration.turns.stack import COMPANY, Killed, Stack, again, load_door
 
 _READ = ToolCall("orders_getOrder", {"orderId": "A-1"}, call_id="call_read")
@@ -43,27 +44,10 @@ def book() -> Iterator[FakeTools]:
 
 def configure(stack: Stack, book: FakeTools, *, version: int = 1, **settings: Any) -> None:
     """Give the company settings of its own, with the order service as a tool."""
-    orders = ThirdPartyTool(
-        name="orders",
-        description="The company's orders.",
-        openapi=make_document(book.api_url),
-        auth="bearer",
-        secret_name="parley/test/tools/orders",
-    )
     search = SearchConversationsTool(name="search", description="Earlier conversations.")
-    given: dict[str, Any] = {"tools": (orders, search), "model": "stand-in", **settings}
-    stack.store.directory.put_settings(
-        Settings(
-            id="default",
-            company_id=COMPANY,
-            version=version,
-            name="With orders",
-            api_kind=ApiKind.RESPONSES,
-            prompt="You help {person} of {company} with orders.",
-            created_at=datetime.now(UTC),
-            **given,
-        )
-    )
+    prompt = "You help {person} of {company} with orders."
+    given: dict[str, Any] = {"tools": (order_tool(book), search), "prompt": prompt, **settings}
+    stack.store.directory.put_settings(make_settings(version=version, **given))
 
 
 def usages(stack: Stack, ts: str) -> list[Any]:

@@ -14,8 +14,9 @@ from local.fake_tools.server import FakeTools
 from local.standin_model import Behaviour
 from tests.integration.cloud import TABLE_NAME
 from tests.integration.turns.border import Border
+from tests.integration.turns.configured import order_tool
 from tests.integration.turns.stack import COMPANY, Context, Killed, Stack, load_door
-from tests.integration.turns.test_approvals import asked, configure, orders, park, press, status, usages
+from tests.integration.turns.test_approvals import asked, configure, park, press, status, usages
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def book() -> Iterator[FakeTools]:
 @pytest.fixture
 def guarded(stack: Stack, book: FakeTools) -> Stack:
     """A company whose orders are placed with an approval."""
-    configure(stack, orders(book, "guarded", requires_approval=True))
+    configure(stack, order_tool(book, "guarded", requires_approval=True))
     return stack
 
 
