@@ -19,7 +19,7 @@ from importer.engine import output_fields, reject_line
 from importer.extraction import Caps, ChunkResult, Miss, check_caps, estimate, extract
 from importer.merging import Merged, merge
 from importer.opening import OpenDocuments
-from importer.outputs import LINES, content_of, final_key, is_in_lines, spool_key, write_file
+from importer.outputs import EVIDENCE, LINES, content_of, final_key, is_in_lines, spool_key, write_file
 from importer.problems import Reject
 from importer.rows import RowMaker
 from importer.running import Ending, Running
@@ -237,7 +237,7 @@ class _Extraction:
         ]
         conflicts = [conflict.model_dump(mode="json") for each in merged for conflict in each.conflicts]
         lines = b"".join(orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE) for each in [*evidence, *conflicts])
-        self._running.collaborators.bucket.put(output_key(import_, "evidence.jsonl"), lines, media_type=LINES)
+        self._running.collaborators.bucket.put(output_key(import_, EVIDENCE), lines, media_type=LINES)
         return orjson.dumps({"evidence": evidence[:_SHOWN], "conflicts": conflicts[:_SHOWN]}).decode()
 
 

@@ -23,6 +23,7 @@ from importer.values import Checkpoint, Part, Record
 from importer.writers import OutputField, Writer, load_writer
 
 LINES = "application/x-ndjson"
+EVIDENCE = "evidence.jsonl"  # beside the output: where its records were read
 _JOINED_BYTES = 8 * 1024 * 1024
 _CONTENT_BYTES = 16 * 1024  # of the output that the import itself shows
 _EXTENSIONS = {"markdown": "md"}
@@ -43,7 +44,8 @@ class Mark(Value):
 def output_name(import_: Import) -> str:
     """What the output is called: as the input, with the ending of its format."""
     stem = PurePosixPath(import_.input_file_name).stem or "output"
-    return fit_name(f"{stem[:200]}.{_EXTENSIONS.get(import_.output_format, import_.output_format)}")
+    name = fit_name(f"{stem[:200]}.{_EXTENSIONS.get(import_.output_format, import_.output_format)}")
+    return f"output-{name}" if name == EVIDENCE else name
 
 
 def final_key(import_: Import) -> str:

@@ -37,6 +37,16 @@ def test_a_template_takes_records_out_of_a_document(imports: Imports) -> None:
     assert [key for key in imports.keys("outputs/") if "chunk" in key or "spool" in key] == []
 
 
+def test_a_document_called_evidence_keeps_its_records(imports: Imports) -> None:
+    imports.add_template(_TITLES)
+
+    done = imports.run(_TEXT, "evidence.md", metadata={"template": "contacts"})
+
+    records = [json.loads(line) for line in imports.read(done.output_file_url).splitlines()]
+    assert len(records) == done.rows_written
+    assert [list(record) for record in records] == [["title", "number"]] * len(records)
+
+
 def test_what_a_chunk_gave_is_paid_for_once(imports: Imports, monkeypatch: pytest.MonkeyPatch) -> None:
     imports.add_template(_TITLES)
     bucket = imports.work_with(pulse_seconds=3600.0).bucket
