@@ -147,6 +147,20 @@ def test_a_file_that_is_gone_ends_its_import_and_is_explained_to_the_model(chat:
     assert chat.taken("signals") == []
 
 
+def test_who_waits_too_long_for_others_files_begins_no_import(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.tools.import_file.ImportFile.timeout_seconds", 10.1)
+    carry = chat.stack.processor.collaborators.imports.carry
+    _, record = chat.ask("import this", FILE, file="people.csv")
+
+    with carry(0), carry(0), carry(0):
+        chat.answer(record)
+
+    (import_,) = chat.imports()
+    assert (import_.processing_status, import_.error_code) == (ImportStatus.FAILED, "no-time")
+    assert "was not imported" in json.dumps(chat.stack.model.requests[-1].body)
+    assert chat.inputs() == []
+
+
 def test_a_large_file_is_carried_over_in_parts_and_its_output_is_a_link(chat: Chat) -> None:
     rows = b"".join(b"Name %d;p%d@example.com;%d;%s\n" % (n, n, n % 90, b"x" * 300) for n in range(40_000))
     large = Upload(name="large.csv", content=b"Name;E-Mail;Age;Note\n" + rows)

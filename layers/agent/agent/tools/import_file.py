@@ -7,16 +7,16 @@ crash finds it, and puts the same bytes into the same place unless the import is
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, get_args
 
 from agent.attachments import IMPORT_TOOL, list_files, safe_name
 from agent.tools import Tool, ToolContext, ToolResult
 from core.configuration import Input
-from core.errors import PermanentError, ServiceError
+from core.errors import PermanentError, RetryableError, ServiceError
 from core.events import FileReference, MessageReceived
 from core.import_keys import fit_name, make_input_key
 from core.imports import Import, ImportOptions, ImportOrigin, ImportStatus, ImportTemplate, OutputFormat
@@ -56,7 +56,7 @@ class ChatImports:
         self.clock = clock
         self._most_bytes = most_bytes
         self._kept = Kept()
-        self.carrying = threading.BoundedSemaphore(_AT_ONCE)
+        self._carrying = threading.BoundedSemaphore(_AT_ONCE)
 
     def offer(
         self,
@@ -76,6 +76,20 @@ class ChatImports:
             return {}
         desk = _Desk(self, outbound, message, claim, question, most_bytes)
         return {IMPORT_TOOL: ImportFile(desk, files, self._tell_templates(claim.conversation.user_company_id))}
+
+    @contextmanager
+    def carry(self, seconds: float) -> Iterator[None]:
+        """Carry a file over in the block, as one of a few at once.
+
+        Raises:
+            RetryableError: `no-time`, others' files took all of the seconds.
+        """
+        if not self._carrying.acquire(timeout=max(seconds, 0.0)):
+            raise RetryableError("no-time", "too many files at once", retry_after=timedelta(0))
+        try:
+            yield
+        finally:
+            self._carrying.release()
 
     def _tell_templates(self, company_id: str) -> str:
         def make() -> tuple[str, float]:
@@ -205,7 +219,7 @@ class ImportFile:
         imports, most_bytes = self._desk.use.store.imports, self._desk.most_bytes
         until = time.monotonic() + min(self.timeout_seconds, context.remaining()) - _SPARE_SECONDS
         try:
-            with self._desk.use.carrying:
+            with self._desk.use.carry(until - time.monotonic()):
                 seconds = max(until - time.monotonic(), 1.0)
                 with closing(self._desk.outbound.stream_file(file, max_bytes=most_bytes, seconds=seconds)) as pieces:
                     imports.files.put(import_.input_file_url, pieces)
