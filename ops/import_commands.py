@@ -231,6 +231,8 @@ def cancel(context: typer.Context, import_id: ImportArgument, company: CompanyOp
     operations = open_stack(context)
     found = operations.store.imports.request_cancel(operations.company(company).id, import_id, now=operations.clock())
     _tell(operations, found)
+    if not found.is_over:  # where its message went to the dead letters, nobody else would see it
+        _wake(operations, found)
     show.say(f"import {import_id} is {'canceled' if found.is_over else 'asked to end'}")
 
 
@@ -287,9 +289,14 @@ def _answered(import_: Import, answers: list[str]) -> str | None:
 def _approve(operations: Operations, import_: Import, mapping: str | None) -> None:
     company_id = import_.user_company_id
     operations.store.imports.approve(company_id, import_.id, now=operations.clock(), mapping=mapping)
-    message = ImportQueued(company_id=company_id, import_id=import_.id)
-    enqueue(message, queue=Queue(operations.sqs, operations.stack.queue_urls.imports))
+    _wake(operations, import_)
     show.say(f"import {import_.id} goes on: see `imports show {import_.id}`")
+
+
+def _wake(operations: Operations, import_: Import) -> None:
+    """Have a processor look at an import; once more than it has to changes nothing."""
+    message = ImportQueued(company_id=import_.user_company_id, import_id=import_.id)
+    enqueue(message, queue=Queue(operations.sqs, operations.stack.queue_urls.imports))
 
 
 @mappings.command("show")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from core.events import SignalKind, SignalReceived
+from core.events import ImportQueued, SignalKind, SignalReceived
 from core.imports import Import, ImportOptions, ImportOrigin, ImportStatus
 from core.models import Address, Company, User
 from core.store import Store, keys
@@ -131,6 +131,17 @@ def test_an_import_is_shown_and_canceled(ops: CommandLine, store: Store) -> None
     assert "canceled" in ops.done("imports", "cancel", _ID, "--company", "acme").out
     assert ops("imports", "cancel", _ID, "--company", "acme").code == 1
     assert "imports list" in ops("imports", "show", "imp_none", "--company", "acme").err
+
+
+def test_an_import_that_nobody_works_on_any_more_is_looked_at_when_it_is_canceled(
+    ops: CommandLine, store: Store, sqs: "SQSClient", queue_urls: dict[str, str]
+) -> None:
+    store.imports.create(_import(processing_status=ImportStatus.PROCESSING))
+
+    assert "asked to end" in ops.done("imports", "cancel", _ID, "--company", "acme").out
+
+    (queued,) = sqs.receive_message(QueueUrl=queue_urls["imports"])["Messages"]
+    assert ImportQueued.model_validate_json(queued["Body"]) == ImportQueued(company_id="acme", import_id=_ID)
 
 
 def test_a_template_has_versions(ops: CommandLine, store: Store, tmp_path: Path) -> None:
