@@ -29,6 +29,7 @@ _FILES: dict[str, _Reason] = {
     **dict.fromkeys(("empty-file", "corrupt-file", "unsupported-type", "dtd-forbidden", "unsafe-member"), "unreadable"),
     **dict.fromkeys(("file-too-large", "ratio", "too-many-members", "nesting-too-deep"), "too-large"),
     **dict.fromkeys(("sheet-too-large", "too-many-columns", "too-many-pages"), "too-large"),
+    "nothing-found": "unreadable",
     "password-required": "password",
     **dict.fromkeys(("no-text-layer", "no-provider"), "no-text"),
     **dict.fromkeys(("no-table", "no-mapping", "unexpected-column"), "no-table"),

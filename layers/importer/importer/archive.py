@@ -68,7 +68,7 @@ class Archive:
         except RuntimeError as exc:
             raise refuse(ProblemCode.PASSWORD_REQUIRED, "the archive needs its password") from exc
         except _BROKEN as exc:
-            raise refuse(ProblemCode.CORRUPT_FILE, "the archive is damaged") from exc
+            raise refuse(ProblemCode.CORRUPT_FILE, "the archive is damaged: upload or pack it again") from exc
 
     def read(self, name: str, limit: int) -> bytes:
         """A small member as a whole.
@@ -127,7 +127,7 @@ def open_archive(
         try:
             opened = zipfile.ZipFile(path)
         except _BROKEN as exc:
-            raise refuse(ProblemCode.CORRUPT_FILE, "the archive is damaged") from exc
+            raise refuse(ProblemCode.CORRUPT_FILE, "the archive is damaged: upload or pack it again") from exc
         with opened:
             archive = Archive(opened, source, limits, password)
             archive.check(max_members)
@@ -139,7 +139,7 @@ def _check_directory(source: Source, max_members: int) -> None:
     tail = source.read_at(max(0, source.size - 65_536 - _END.size), 65_536 + _END.size)
     place = tail.rfind(b"PK\5\6")
     if place < 0 or place + _END.size > len(tail):
-        raise refuse(ProblemCode.CORRUPT_FILE, "the archive is damaged: its end is missing")
+        raise refuse(ProblemCode.CORRUPT_FILE, "the archive is damaged, its end is missing: upload or pack it again")
     *_, count, size, _, _ = _END.unpack_from(tail, place)
     if count == _MORE_IN_64[0] or size == _MORE_IN_64[1]:
         before = place - _END64_PLACE.size
@@ -171,7 +171,7 @@ class _Inflating(io.RawIOBase):
         try:
             block = self._stream.read(len(buffer))
         except _BROKEN as exc:
-            raise refuse(ProblemCode.CORRUPT_FILE, "the archive is damaged") from exc
+            raise refuse(ProblemCode.CORRUPT_FILE, "the archive is damaged: upload or pack it again") from exc
         buffer[: len(block)] = block
         return len(block)
 

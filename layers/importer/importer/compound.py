@@ -182,4 +182,4 @@ def _integers(content: bytes) -> "array.array[int]":
 
 
 def _damaged() -> PermanentError:
-    return refuse(ProblemCode.CORRUPT_FILE, "the file is damaged")
+    return refuse(ProblemCode.CORRUPT_FILE, "the file is damaged: save or export it again")

@@ -18,6 +18,7 @@ from importer.values import Checkpoint, Progress, TableMapping
 from importer.writers import load_writer
 
 _DONE = frozenset((ImportStatus.COMPLETED, ImportStatus.COMPLETED_WITH_ERRORS))
+_NO_ROWS = "there is nothing below the header; where the first line is a row already, put names of columns above it"
 _WHOLE_SECONDS = 240.0  # of an invocation, to begin a format that is written in one go
 
 _STATUSES: Mapping[Outcome, ImportStatus] = {
@@ -140,6 +141,8 @@ def write_output(running: Running, template: Template, store: PartStore | Joined
         "rows_written": done.rows_ok,
         "rows_rejected": done.rows_rejected,
     }
+    if not rows["rows_read"]:
+        rows["notices"] = (*running.import_.notices, _NO_ROWS)
     running.save(step=ImportStep.WRITE)
     status = _STATUSES[outcome(done)]
     if status is ImportStatus.FAILED:

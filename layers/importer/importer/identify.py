@@ -22,6 +22,7 @@ _MAX_CONTROLS = 0.02  # of the bytes of a text
 _DELIMITERS = ",;\t|"
 _DELIMITED = {".csv": "", ".tsv": "tsv", ".tab": "tsv"}
 _MARKDOWN = frozenset((".md", ".markdown", ".mdown"))
+_ADVICE = "save it as CSV, XLSX, JSON, XML, PDF or DOCX"
 _SHEETS = frozenset((".xls", ".xlsx", ".csv"))  # what programs call the HTML tables they write
 _JSON_LINES = frozenset((".jsonl", ".ndjson", ".ldjson"))
 _MAIL_HEADER = re.compile(
@@ -41,8 +42,8 @@ _OTHERS = (
     (b"\x28\xb5\x2f\xfd", "packed with Zstandard: use gzip or ZIP"),
     (b"PAR1", "Parquet: export it as CSV or JSON Lines"),
     (b"SQLite format 3", "a database: export its tables as CSV"),
-    (b"MZ", "a program"),
-    (b"\x7fELF", "a program"),
+    (b"MZ", f"a program: {_ADVICE}"),
+    (b"\x7fELF", f"a program: {_ADVICE}"),
     (b"II*\0", "a TIFF image: save it as PDF or PNG"),
     (b"MM\0*", "a TIFF image: save it as PDF or PNG"),
     (b"BM", "a bitmap: save it as PNG"),
@@ -98,7 +99,7 @@ def identify(source: Source, limits: Limits, password: str = "") -> FileType:
     """
     head = source.read_at(0, _HEAD)
     if not head:
-        raise refuse(ProblemCode.EMPTY_FILE, "the file is empty")
+        raise refuse(ProblemCode.EMPTY_FILE, "the file is empty: save or export it again")
     suffix = PurePosixPath(source.name).suffix.lower()
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return _identify_zip(source, limits, password)
@@ -155,18 +156,19 @@ def _identify_compound(source: Source, limits: Limits) -> FileType:
         return FileType(format="msg", shape=Shape.DOCUMENT)
     if "WordDocument" in compound or "PowerPoint Document" in compound:
         raise refuse(ProblemCode.UNSUPPORTED_TYPE, "documents of before 2007 are not read: save it as docx or pptx")
-    raise refuse(ProblemCode.UNSUPPORTED_TYPE, "such a file is not read")
+    raise refuse(ProblemCode.UNSUPPORTED_TYPE, f"such a file is not read: {_ADVICE}")
 
 
 def _identify_text(source: Source, head: bytes, suffix: str) -> FileType:
     encoding = detect(source)
-    if not encoding.is_wide and _is_binary(head):
-        raise refuse(ProblemCode.UNSUPPORTED_TYPE, "the file is neither text nor of a type that is read")
+    wide = head[encoding.mark :].decode(encoding.name, "replace") if encoding.is_wide else ""
+    if "\0" in wide or (not encoding.is_wide and _is_binary(head)):
+        raise refuse(ProblemCode.UNSUPPORTED_TYPE, f"the file is neither text nor of a type that is read: {_ADVICE}")
     text = head[encoding.mark :].decode(encoding.fallback or encoding.name, "replace").lstrip("\ufeff")
     begin = text.lstrip()
     if not begin:
         if source.size <= _HEAD:
-            raise refuse(ProblemCode.EMPTY_FILE, "there is nothing in the file")
+            raise refuse(ProblemCode.EMPTY_FILE, "there is nothing in the file: save or export it again")
         return FileType(format="text", shape=Shape.DOCUMENT)
     if begin.startswith("<") and (found := _identify_markup(begin, suffix)):
         return found

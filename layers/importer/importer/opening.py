@@ -55,7 +55,7 @@ def open_file(
         members = stack.enter_context(closing(walk(source, reading)))
         first = next(members, None)
         if first is None:
-            raise refuse(ProblemCode.EMPTY_FILE, "there is nothing in the file")
+            raise refuse(ProblemCode.EMPTY_FILE, "there is nothing in the file: save or export it again")
         if "/" not in first.path:
             if first.type is not None and first.type.shape is Shape.TABLES:
                 yield _open_table(first, options.table, stack)

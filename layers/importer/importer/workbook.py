@@ -157,4 +157,4 @@ def unescaped(text: str) -> str:
 
 def damaged() -> PermanentError:
     """The error of a workbook that does not hold together."""
-    return refuse(ProblemCode.CORRUPT_FILE, "the workbook is damaged")
+    return refuse(ProblemCode.CORRUPT_FILE, "the workbook is damaged: save or export it again")

@@ -60,6 +60,14 @@ def test_every_format_is_written(imports: Imports, output_format: str) -> None:
     assert [key for key in imports.keys("outputs/") if "spool" in key] == []
 
 
+@pytest.mark.parametrize("content", ["Name,E-Mail\n", "Ada,ada@example.com"])
+def test_a_header_without_rows_is_no_silent_success(imports: Imports, content: str) -> None:
+    done = imports.run(content)
+    assert (done.processing_status, done.rows_read) == (ImportStatus.COMPLETED, 0)
+    (notice,) = done.notices
+    assert notice.startswith("there is nothing below the header")
+
+
 def test_bad_rows_are_rejected_with_their_reasons(imports: Imports) -> None:
     imports.add_template()
 

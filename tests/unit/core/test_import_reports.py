@@ -66,6 +66,7 @@ def test_every_problem_is_explained(language: str) -> None:
 def test_a_code_of_nobodys_doing_is_our_fault() -> None:
     assert "our side" in explain_file("s3-denied")
     assert "password" in explain_file("password-required")
+    assert "empty" in explain_file("nothing-found")
 
 
 def test_how_it_went_is_said_with_the_first_problems() -> None:

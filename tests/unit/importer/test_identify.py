@@ -65,6 +65,7 @@ def test_a_file_is_known_by_its_content(content: bytes, name: str, format_name: 
         (b"PAR1\0\0\0\0", "unsupported-type"),
         (b"{\\rtf1 hello}", "unsupported-type"),
         (bytes(range(256)) * 4, "unsupported-type"),
+        (bytes(500), "unsupported-type"),
         (ugly.pack({"xl/workbook.bin": "x"}), "unsupported-type"),
         (ugly.pack({"mimetype": "application/vnd.oasis.opendocument.text"}), "unsupported-type"),
         (ugly.compound({"WordDocument": b"x"}), "unsupported-type"),
@@ -78,6 +79,7 @@ def test_what_is_not_read_is_refused_with_a_code(content: bytes, code: str) -> N
     with pytest.raises(PermanentError) as refused:
         _identify(content)
     assert refused.value.code == code
+    assert ":" in refused.value.message, "says what to do"
 
 
 def test_a_compound_file_whose_chain_is_a_circle_is_refused() -> None:

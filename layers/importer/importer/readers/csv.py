@@ -60,7 +60,7 @@ class _CsvFile:
         raws = self._head(offset, _SAMPLE_LINES)
         texts = [raw.decode(self._encoding.name, "replace") for raw in raws]
         if not any(text.strip() for text in texts):
-            raise refuse(ProblemCode.EMPTY_FILE, "there is nothing in the file")
+            raise refuse(ProblemCode.EMPTY_FILE, "there is nothing in the file: save or export it again")
         self._dialect = dialects.detect(texts)
         with self._text.open(offset) as stream:
             lines = LineStream(stream, offset=offset, end=None, limit=self._limits.max_row_bytes)

@@ -69,7 +69,10 @@ class _JsonFile:
         if len(paths) == _MAX_TABLES:
             self.notices += (f"tables after the first {_MAX_TABLES} were not looked for",)
         if not paths:
-            raise refuse(ProblemCode.NO_TABLE, "there is no array of objects in the file")
+            raise refuse(
+                ProblemCode.NO_TABLE,
+                "there is no list of objects in the file: [{…}, {…}] has rows",
+            )
         self.tables = tuple(self._table(path) for path in paths)
 
     def _find(self, end: int | None) -> list[str]:
@@ -163,7 +166,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (ijson.JSONError, ValueError, ArithmeticError) as exc:  # the latter: numbers that Python refuses
-        raise refuse(ProblemCode.CORRUPT_FILE, "the file is not valid JSON") from exc
+        raise refuse(ProblemCode.CORRUPT_FILE, "the file is no valid JSON: save or export it again") from exc
 
 
 class _JsonReader:

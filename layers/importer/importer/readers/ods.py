@@ -325,7 +325,7 @@ def _count(attributes: Attributes, name: str, most: int) -> int:
 
 
 def _damaged() -> PermanentError:
-    return refuse(ProblemCode.CORRUPT_FILE, "the document is damaged")
+    return refuse(ProblemCode.CORRUPT_FILE, "the document is damaged: save or export it again")
 
 
 READER: Final[TableReader] = _OdsReader()

@@ -68,13 +68,13 @@ def _open(path: str, password: str) -> Iterator["pypdfium2.PdfDocument"]:
     except pypdfium2.PdfiumError as exc:
         if exc.err_code == _PASSWORD:
             raise refuse(ProblemCode.PASSWORD_REQUIRED, "the PDF needs its password") from exc
-        raise refuse(ProblemCode.CORRUPT_FILE, "the PDF is damaged") from exc
+        raise refuse(ProblemCode.CORRUPT_FILE, "the PDF is damaged: save or export it again") from exc
     try:
         if not len(document):
             raise refuse(ProblemCode.CORRUPT_FILE, "the PDF has no page")
         yield document
     except pypdfium2.PdfiumError as exc:
-        raise refuse(ProblemCode.CORRUPT_FILE, "the PDF is damaged") from exc
+        raise refuse(ProblemCode.CORRUPT_FILE, "the PDF is damaged: save or export it again") from exc
     finally:
         document.close()
 
@@ -113,7 +113,7 @@ def _png(width: int, height: int, rows: Iterator[bytes]) -> bytes:
 
 def _parts(item: object) -> tuple[Any, ...]:  # what the child above yields
     if not isinstance(item, tuple):
-        raise refuse(ProblemCode.CORRUPT_FILE, "the PDF is damaged")
+        raise refuse(ProblemCode.CORRUPT_FILE, "the PDF is damaged: save or export it again")
     return item
 
 
@@ -165,7 +165,7 @@ class _PdfFile:
     def _draw(self, number: int) -> bytes:
         content = guard.call(f"{__name__}:draw", {**self._arguments, "number": number})
         if not isinstance(content, bytes):
-            raise refuse(ProblemCode.CORRUPT_FILE, "the PDF is damaged")
+            raise refuse(ProblemCode.CORRUPT_FILE, "the PDF is damaged: save or export it again")
         return content
 
 

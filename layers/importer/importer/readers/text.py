@@ -34,7 +34,7 @@ class _TextFile:
             if self.page_count > options.limits.max_pages:
                 raise refuse(ProblemCode.TOO_MANY_PAGES, f"a document may have {options.limits.max_pages} pages")
         if not self.page_count:
-            raise refuse(ProblemCode.EMPTY_FILE, "there is nothing in the file")
+            raise refuse(ProblemCode.EMPTY_FILE, "there is nothing in the file: save or export it again")
 
     def read(self, first_page: int = 1) -> Iterator[Page]:
         """See `DocumentFile`."""

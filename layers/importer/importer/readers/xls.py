@@ -61,7 +61,7 @@ def _open(path: str) -> Iterator["xlrd.book.Book"]:
             raise refuse(
                 ProblemCode.PASSWORD_REQUIRED, "the workbook is encrypted: send it without its password"
             ) from exc
-        raise refuse(ProblemCode.CORRUPT_FILE, "the workbook is damaged") from exc
+        raise refuse(ProblemCode.CORRUPT_FILE, "the workbook is damaged: save or export it again") from exc
     with book:
         yield book
 
@@ -119,7 +119,7 @@ class _Sheets:
     def grids(self) -> Iterator[Grid]:
         sheets = guard.call(f"{__name__}:describe", {"path": self._path})
         if not isinstance(sheets, list):
-            raise refuse(ProblemCode.CORRUPT_FILE, "the workbook is damaged")
+            raise refuse(ProblemCode.CORRUPT_FILE, "the workbook is damaged: save or export it again")
         for number, (name, is_hidden, row_count, merges) in enumerate(sheets):
             if is_hidden:
                 self.notices.append(f"the sheet {name!r} is hidden and was left out")
@@ -138,7 +138,7 @@ class _Sheets:
         arguments: Mapping[str, object] = {"path": self._path, "number": number}
         for piece in guard.stream(f"{__name__}:rows", arguments):
             if not isinstance(piece, list):
-                raise refuse(ProblemCode.CORRUPT_FILE, "the workbook is damaged")
+                raise refuse(ProblemCode.CORRUPT_FILE, "the workbook is damaged: save or export it again")
             self._done = self._source.size * min(place, count) // max(count, 1)
             for cells in piece:
                 place += 1

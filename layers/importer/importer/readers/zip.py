@@ -43,7 +43,7 @@ class _ZipReader:
         limits = options.limits
         with open_archive(source, limits, max_members=limits.max_members, password=options.password) as archive:
             if not archive.names:
-                raise refuse(ProblemCode.EMPTY_FILE, "there is nothing in the archive")
+                raise refuse(ProblemCode.EMPTY_FILE, "there is nothing in the archive: pack it again")
             yield _ZipFile(archive)
 
 
