@@ -2,8 +2,9 @@
 
 `python -m benchmarks.large_import --gb 3` lets a function that may allocate 512 MB import a file of 3 GB in invocations
 of 180 seconds, alone and in ranges. `--rows 1000000 --kills 20` ends functions by SIGKILL at random times until so many
-died. The functions are the real door in processes of their own; S3, DynamoDB and SQS are the local cloud's, in others.
-The run fails unless output, rejects and counts are the same each time, and every record was handed over once.
+died. The functions are the real door in processes of their own; DynamoDB and SQS are the local cloud's, S3 is on disk,
+each in another. The run fails unless output, rejects and counts are the same each time, and every record was handed
+over once.
 """
 
 import argparse
@@ -37,7 +38,7 @@ from core.store import Store  # noqa: E402
 from importer.mapping import fingerprint  # noqa: E402
 from local.aws import Aws, start_emulator  # noqa: E402
 from local.fake_commercial import TOKEN, FakeCommercialApi  # noqa: E402
-from local.processes import end, find_free_ports, wait_until_healthy  # noqa: E402
+from local.processes import end, find_free_ports, start, wait_until_healthy  # noqa: E402
 from tests.integration.cloud import read_table_definition  # noqa: E402 - the template's own table
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ class _Bench:
     def __init__(self, aws: Aws, objects: Aws, told: argparse.Namespace) -> None:
         os.environ.update(aws.environment(), AWS_EC2_METADATA_DISABLED="true")
         os.environ["AWS_ENDPOINT_URL_S3"] = objects.endpoint_url
+        os.environ["AWS_REQUEST_CHECKSUM_CALCULATION"] = os.environ["AWS_RESPONSE_CHECKSUM_VALIDATION"] = (
+            "when_required"
+        )
         boto3.client("dynamodb").create_table(TableName=_TABLE, **read_table_definition())
         objects.s3.create_bucket(Bucket=_BUCKET)
         aws.write_secret("parley/bench/openai-api-key", "none")
@@ -271,8 +275,7 @@ def main() -> None:
         if not told.gb:
             write_csv(path, rows)
         console.print(f"{rows:,} rows, {path.stat().st_size / 1e9:.2f} GB; at most {told.memory} MB per function")
-        # One answers nothing while it copies gigabytes: the table and the queue are in another.
-        with _cloud(Path(name), "table") as aws, _cloud(Path(name), "objects") as objects:
+        with _cloud(Path(name)) as (aws, objects):
             bench = _Bench(aws, objects, told)
             outcomes = {bench.run(way, path) for way in ways}
     console.print(_table(ways, rows))
@@ -282,16 +285,18 @@ def main() -> None:
 
 
 @contextmanager
-def _cloud(folder: Path, name: str) -> Iterator[Aws]:
-    port, home = find_free_ports(1), folder / name
-    home.mkdir()
-    log = home / "emulator.log"
-    emulator = start_emulator(port, home, log=log, is_iam_enforced=False)
+def _cloud(folder: Path) -> Iterator[tuple[Aws, Aws]]:
+    """The local cloud, and where its objects are: gigabytes are not for its memory."""
+    log, first, second = folder / "emulator.log", find_free_ports(1), find_free_ports(1)
+    side = [sys.executable, str(_ROOT / "benchmarks" / "disk_objects.py"), str(second), str(folder / "objects")]
+    objects = start("objects on disk", side, env=os.environ, log=folder / "objects.log", cwd=folder)
+    emulator = start_emulator(first, folder, log=log, is_iam_enforced=False)
     try:
-        wait_until_healthy(emulator, f"http://127.0.0.1:{port}/_ministack/health", log=log)
-        yield Aws(f"http://127.0.0.1:{port}")
+        wait_until_healthy(emulator, f"http://127.0.0.1:{first}/_ministack/health", log=log)
+        wait_until_healthy(objects, f"http://127.0.0.1:{second}/bucket", log=folder / "objects.log")
+        yield Aws(f"http://127.0.0.1:{first}"), Aws(f"http://127.0.0.1:{second}")
     finally:
-        end([emulator])
+        end([emulator, objects])
 
 
 def _table(ways: list[_Way], rows: int) -> Table:
