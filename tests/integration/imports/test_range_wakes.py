@@ -9,6 +9,7 @@ import pytest
 
 from core.errors import RetryableError
 from core.imports import ImportProgress, ImportStatus
+from core.store import ClaimLostError
 from importer.objects import Bucket, ObjectSource
 from importer.range_running import RunningRange
 from tests.integration.imports.stack import COMPANY, CONTACTS, Imports
@@ -17,11 +18,11 @@ _PEOPLE = "Name,E-Mail,Age\n" + "".join(f"P{n},p{n}@example.com,{n % 90}\n" for 
 _PATIENCE = 5.0  # seconds that a test waits for another thread before it fails
 
 
-def _scan(imports: Imports, template: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+def _scan(imports: Imports, template: dict[str, Any], content: str = _PEOPLE) -> tuple[str, list[dict[str, Any]]]:
     """An import whose ranges are to be converted, and the messages that say so."""
     imports.add_template(template)
     imports.work_with(ranged_from=1, range_bytes=8_000, part_bytes=2_000, pulse_seconds=3600.0)
-    import_id = imports.put(_PEOPLE, metadata={"template": "contacts"})
+    import_id = imports.put(content, metadata={"template": "contacts"})
     assert imports.tell(import_id)
     assert imports.deliver(imports.queued()) == []
     wakes = imports.queued()
@@ -106,5 +107,17 @@ def test_a_range_that_is_needed_after_all_is_queued_by_who_gave_it_up(
     _when_a_piece_is_put(monkeypatch, lambda: beaten.wait(_PATIENCE))
     assert imports.deliver(ready[1:2]) == []
     assert ranges.list_of(COMPANY, import_id)[1].state == "ready"
+    with pytest.raises(ClaimLostError):
+        ranges.save(claim, first, lease_until=None)  # who worked on what was replaced
 
     assert _finish(imports, import_id, [*imports.queued(), ready[0], *ready[2:]]) is ImportStatus.COMPLETED
+
+
+def test_an_import_ends_at_too_many_errors_without_the_ranges_after_them(imports: Imports) -> None:
+    bad = "".join(f"{line}\n" if n % 5 else "Eve,,1\n" for n, line in enumerate(_PEOPLE.splitlines(), start=4))
+    import_id, ready = _scan(imports, {**CONTACTS, "max_errors": 10}, bad)
+    assert imports.deliver(ready[:1]) == []
+
+    assert _finish(imports, import_id, imports.queued()) is ImportStatus.FAILED
+
+    assert imports.get(import_id).error_code == "too-many-errors"

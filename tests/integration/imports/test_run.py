@@ -112,6 +112,21 @@ def test_a_file_that_cannot_be_used_fails_and_takes_nothing_else_down(imports: I
     assert imports.get(good).processing_status is ImportStatus.COMPLETED
 
 
+def test_another_file_under_an_import_that_waits_for_its_own_is_set_aside(imports: Imports) -> None:
+    first = imports.put(_FILE, "mine.csv")
+    assert imports.tell(first)
+    waiting = imports.get(first).model_copy(
+        update={"id": "imp_waiting000000001", "processing_status": ImportStatus.PENDING, "fencing_token": 0}
+    )
+    assert imports.store.imports.create(waiting)
+    imports.put(_FILE, "other.csv", import_id=waiting.id)
+
+    assert imports.tell(waiting.id)
+
+    standing = imports.get(waiting.id)
+    assert (standing.processing_status, standing.fencing_token) == (ImportStatus.PENDING, 0)
+
+
 def test_an_event_that_comes_again_changes_nothing(imports: Imports) -> None:
     done = imports.run(_FILE)
 

@@ -135,6 +135,33 @@ def test_no_more_is_remembered_than_there_is_room_for(memory: int, asked: int) -
     assert len(seen) == asked
 
 
+def test_long_texts_are_not_remembered() -> None:
+    seen: list[Cell] = []
+
+    def one(value: Cell) -> Cell:
+        seen.append(value)
+        return value
+
+    chain = Chain([Step(one)], memory=10)
+    for _ in range(2):
+        chain.many(["a" * 100, "b" * 101], {})
+    assert [len(str(value)) for value in seen] == [100, 101, 101]
+
+
+def test_all_fields_together_remember_no_more_than_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms: list[int] = []
+
+    class Counted(Chain):
+        def __init__(self, steps: Sequence[Step], *, memory: int) -> None:
+            rooms.append(memory)
+            super().__init__(steps, memory=memory)
+
+    monkeypatch.setattr("importer.rows.Chain", Counted)
+    _maker(Contract.DISCARD_ROW)
+    assert len(rooms) >= len(_FIELDS)
+    assert 0 < sum(rooms) <= 100_000
+
+
 def test_one_value_that_does_not_fit_costs_no_other_of_a_long_column() -> None:
     rows = [[f"{number}"] * len(_FIELDS) for number in range(3_000)]
     rows[1_500] = ["?" for _ in _FIELDS]
