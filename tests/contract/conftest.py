@@ -1,10 +1,8 @@
 """Each case once for each platform: the real webhook on moto, the real adapter against the fake over HTTP."""
 
-import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import module_from_spec, spec_from_file_location
-from logging import StreamHandler
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -13,7 +11,6 @@ import pytest
 from moto import mock_aws
 
 from core.settings import ConsumerSettings
-from core.telemetry import logger
 from tests.aws_over_http import running_aws
 from tests.contract.cases import title_of
 from tests.contract.platform import ROOT, Platform, load, names
@@ -108,16 +105,6 @@ def stage(name: str, platform: Platform, clock: Clock, aws: Aws) -> Stage:
     made.messages()
     made.signals()
     return made
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
-    """What the Logger has written since the test began."""
-    stream = io.StringIO()
-    for handler in logger.handlers:
-        assert isinstance(handler, StreamHandler)
-        monkeypatch.setattr(handler, "stream", stream)
-    return stream.getvalue
 
 
 def _load_door(name: str) -> ModuleType:

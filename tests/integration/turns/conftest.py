@@ -1,12 +1,10 @@
 """The whole in one process, for each test anew."""
 
-import io
-from collections.abc import Callable, Iterator
-from logging import StreamHandler
+from collections.abc import Iterator
 
 import pytest
 
-from core.telemetry import logger
+from local.fake_tools.server import FakeTools
 from tests.integration.turns.border import Border, watch_border
 from tests.integration.turns.stack import Stack, running_stack
 
@@ -19,16 +17,13 @@ def stack(monkeypatch: pytest.MonkeyPatch, table_name: str, bucket_name: str) ->
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
-    """What the Logger has written since the test began."""
-    stream = io.StringIO()
-    for handler in logger.handlers:
-        assert isinstance(handler, StreamHandler)
-        monkeypatch.setattr(handler, "stream", stream)
-    return stream.getvalue
-
-
-@pytest.fixture
 def border(monkeypatch: pytest.MonkeyPatch) -> Border:
     """Where the process dies, if the test says so."""
     return watch_border(monkeypatch)
+
+
+@pytest.fixture
+def book() -> Iterator[FakeTools]:
+    """The company's order service."""
+    with FakeTools() as running:
+        yield running

@@ -1,7 +1,6 @@
 """A tool that needs an approval: asked for once, decided once, called once or never, at no cost in between."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,13 +28,6 @@ from tests.integration.turns.stack import COMPANY, Killed, Stack, add_person, ag
 _PLACE = ToolCall("guarded_placeOrder", {"body": {"item": "coffee", "quantity": 1}}, call_id="call_place")
 _READ = ToolCall("orders_getOrder", {"orderId": "A-1"}, call_id="call_read")
 _DONE = Behaviour(text="It is ordered.", usage=Usage(input_tokens=20, output_tokens=2))
-
-
-@pytest.fixture
-def book() -> Iterator[FakeTools]:
-    """The company's order service."""
-    with FakeTools() as running:
-        yield running
 
 
 def configure(stack: Stack, *tools: ToolDefinition, settings_id: str = "default") -> None:

@@ -1,6 +1,6 @@
 """Approvals that somebody else is to give: asked for where that person sees it, decided there, closed everywhere."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,13 +19,6 @@ from tests.integration.turns.test_approvals import asked, configure, decide, par
 
 _BOSS = "U0BOSS0001"
 _DONE = Behaviour(text="It is ordered.")
-
-
-@pytest.fixture
-def book() -> Iterator[FakeTools]:
-    """The company's order service."""
-    with FakeTools() as running:
-        yield running
 
 
 @pytest.fixture

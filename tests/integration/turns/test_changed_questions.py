@@ -19,9 +19,8 @@ from local.standin_model import Behaviour, ToolCall, Usage
 from tests.integration.cloud import BUCKET_NAME
 from tests.integration.turns.border import Border
 from tests.integration.turns.stack import COMPANY, Killed, Record, Stack, again, load_door
-from tests.integration.turns.test_tools import book, configure, usages
+from tests.integration.turns.test_tools import configure, usages
 
-__all__ = ["book"]  # a fixture
 _WRITE = ToolCall("orders_placeOrder", {"body": {"item": "coffee", "quantity": 1}}, call_id="call_write")
 _LONG = "a secret of many words " * 1_000  # more than the table takes
 

@@ -18,10 +18,10 @@ from tests.integration.turns import test_memory
 from tests.integration.turns.border import Border
 from tests.integration.turns.files import Upload, mention, png, recording
 from tests.integration.turns.stack import Killed, Stack, load_door
-from tests.integration.turns.test_approvals import asked, book, guarded, park, usages
+from tests.integration.turns.test_approvals import asked, guarded, park, usages
 from tests.integration.turns.test_changed_questions import change, question, seen
 
-__all__ = ["book", "guarded"]  # fixtures
+__all__ = ["guarded"]  # a fixture
 _SECRET = "the code word is marmalade"
 _FILES = (Upload(name="a.png", content=png(), media_type="image/png"), recording(_SECRET))
 

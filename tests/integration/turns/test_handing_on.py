@@ -20,9 +20,8 @@ from tests.integration.turns.configured import order_tool
 from tests.integration.turns.passing import Passing, let_pass
 from tests.integration.turns.stack import COMPANY, Killed, Stack, again, attempts, load_door
 from tests.integration.turns.test_sub_agents import helper, store
-from tests.integration.turns.test_tools import book, configure, usages
+from tests.integration.turns.test_tools import configure, usages
 
-__all__ = ["book"]  # a fixture
 _READ = ToolCall("orders_getOrder", {"orderId": "A-1"}, call_id="call_read")
 _WRITE = ToolCall("orders_placeOrder", {"body": {"item": "coffee", "quantity": 1}}, call_id="call_write")
 _ROUND = Behaviour(

@@ -18,9 +18,9 @@ from local.fake_tools.server import FakeTools, Scripted
 from local.standin_model import Behaviour, ToolCall
 from tests.integration.turns.stack import COMPANY, Stack, add_person
 from tests.integration.turns.test_teams import ask, teams, webhook
-from tests.integration.turns.test_tools import book, configure, usages
+from tests.integration.turns.test_tools import configure, usages
 
-__all__ = ["book", "teams", "webhook"]  # fixtures
+__all__ = ["teams", "webhook"]  # fixtures
 _SECRET = "the safe opens with 4711"
 _LOUD = "Look <!channel> and <!here> and <!everyone>, <@U0ALICE001>, @everyone: done."
 _RINGS = re.compile(r"<!(channel|here|everyone)|<@U0ALICE001>")

@@ -1,11 +1,9 @@
 """What a task keeps of its prompt: its parts, and enough to render it again to the letter, whatever kind it is."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
-import pytest
 
 from agent.rendering import render_stored
 from core.configuration import AskPersonTool, SubAgentTool, ToolDefinition
@@ -20,13 +18,6 @@ from tests.integration.turns.stack import COMPANY, Stack
 
 _READ = ToolCall("orders_getOrder", {"orderId": "A-1"}, call_id="call_read")
 _ASK = ToolCall("ask", {"question": "Which size?"}, call_id="call_ask")
-
-
-@pytest.fixture
-def book() -> Iterator[FakeTools]:
-    """The company's order service."""
-    with FakeTools() as running:
-        yield running
 
 
 def configure(stack: Stack, settings_id: str, *tools: ToolDefinition) -> None:

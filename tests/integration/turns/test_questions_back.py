@@ -1,7 +1,6 @@
 """A question back: the turn ends with it, and the person's next message is its tool's result."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -19,13 +18,6 @@ from tests.integration.turns.stack import COMPANY, Killed, Stack, add_person, ag
 
 _READ = ToolCall("orders_getOrder", {"orderId": "A-1"}, call_id="call_read")
 _ASK = ToolCall("ask", {"question": "Which size?"}, call_id="call_ask")
-
-
-@pytest.fixture
-def book() -> Iterator[FakeTools]:
-    """The company's order service."""
-    with FakeTools() as running:
-        yield running
 
 
 @pytest.fixture

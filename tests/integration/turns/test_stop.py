@@ -18,9 +18,8 @@ from local.fake_slack.demo import DEMO
 from local.fake_tools.server import FakeTools
 from local.standin_model import Behaviour, ToolCall, Usage
 from tests.integration.turns.stack import COMPANY, Stack
-from tests.integration.turns.test_tools import book, configure, usages
+from tests.integration.turns.test_tools import configure, usages
 
-__all__ = ["book"]  # a fixture
 _READ = ToolCall("orders_getOrder", {"orderId": "A-1"}, call_id="call_read")
 _WRITE = ToolCall("orders_placeOrder", {"body": {"item": "coffee", "quantity": 1}}, call_id="call_write")
 

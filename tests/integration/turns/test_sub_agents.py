@@ -1,7 +1,6 @@
 """A sub-agent: another configuration with its own task, tools and limits, run once and counted once."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -24,13 +23,6 @@ from tests.integration.turns.stack import COMPANY, Killed, Stack, again, load_do
 
 _PLACE = 'call orders_placeOrder {"body": {"item": "coffee", "quantity": 1}}'
 _DELEGATE = f"call helper {json.dumps({'task': _PLACE})}"
-
-
-@pytest.fixture
-def book() -> Iterator[FakeTools]:
-    """The company's order service."""
-    with FakeTools() as running:
-        yield running
 
 
 def helper(settings_id: str = "orders", **given: Any) -> SubAgentTool:

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,13 +32,6 @@ _WRITE_TWICE = "\n".join(
     f'call orders_placeOrder {{"body": {{"item": "{item}", "quantity": 1}}}}' for item in ("tea", "milk")
 )
 _ANSWER = Behaviour(text="Order B-1 is placed.", usage=Usage(input_tokens=150, output_tokens=5))
-
-
-@pytest.fixture
-def book() -> Iterator[FakeTools]:
-    """The company's order service."""
-    with FakeTools() as running:
-        yield running
 
 
 def configure(stack: Stack, book: FakeTools, *, version: int = 1, **settings: Any) -> None:

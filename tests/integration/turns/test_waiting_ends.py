@@ -1,6 +1,5 @@
 """Turns that wait for a person and do not end as planned: dead letters and time that runs out."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -17,13 +16,6 @@ from tests.integration.turns.border import Border
 from tests.integration.turns.configured import order_tool
 from tests.integration.turns.stack import COMPANY, Context, Killed, Stack, load_door
 from tests.integration.turns.test_approvals import asked, configure, park, press, status, usages
-
-
-@pytest.fixture
-def book() -> Iterator[FakeTools]:
-    """The company's order service."""
-    with FakeTools() as running:
-        yield running
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from pynamodb.attributes import Attribute
+from pynamodb.attributes import Attribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
 
 from core.models import to_iso
 
@@ -92,6 +92,36 @@ class DocumentsAttribute(Attribute[Sequence[Mapping[str, Any]]]):
     def deserialize(self, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The maps."""
         return [_unpack(document) for document in value]
+
+
+def make_text(name: str) -> UnicodeAttribute:
+    """A text that may be missing."""
+    return UnicodeAttribute(null=True, attr_name=name)
+
+
+def make_number(name: str) -> NumberAttribute:
+    """A number that may be missing."""
+    return NumberAttribute(null=True, attr_name=name)
+
+
+def make_time(name: str) -> TimeAttribute:
+    """A time that may be missing."""
+    return TimeAttribute(null=True, attr_name=name)
+
+
+def make_flag(name: str) -> BooleanAttribute:
+    """A yes or no that may be missing."""
+    return BooleanAttribute(null=True, attr_name=name)
+
+
+def make_texts(name: str) -> TextsAttribute:
+    """A list of texts that may be missing."""
+    return TextsAttribute(null=True, attr_name=name)
+
+
+def make_document(name: str) -> DocumentAttribute:
+    """A map of plain values that may be missing."""
+    return DocumentAttribute(null=True, attr_name=name)
 
 
 def _pack(plain: object) -> dict[str, Any]:

@@ -1,25 +1,16 @@
 """The items of imports, as PynamoDB classes private to the store; as `items` says, under camelCase names."""
 
-from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
-
-from core.store.attributes import DecimalAttribute, DocumentAttribute, InstantAttribute, TextsAttribute, TimeAttribute
+from core.store.attributes import (
+    DecimalAttribute,
+    InstantAttribute,
+    make_document,
+    make_flag,
+    make_number,
+    make_text,
+    make_texts,
+    make_time,
+)
 from core.store.items import Item
-
-
-def _text(name: str) -> UnicodeAttribute:
-    return UnicodeAttribute(null=True, attr_name=name)
-
-
-def _number(name: str) -> NumberAttribute:
-    return NumberAttribute(null=True, attr_name=name)
-
-
-def _pointer(name: str) -> DocumentAttribute:
-    return DocumentAttribute(null=True, attr_name=name)
-
-
-def _flag(name: str) -> BooleanAttribute:
-    return BooleanAttribute(null=True, attr_name=name)
 
 
 class ImportItem(Item):
@@ -29,112 +20,112 @@ class ImportItem(Item):
     `…At` says where.
     """
 
-    id = _text("id")
-    user_id = _text("userId")
-    user_company_id = _text("userCompanyId")
-    input_file_name = _text("inputFileName")
-    input_file_url = _text("inputFileUrl")
-    options = _text("options")
-    output_format = _text("outputFormat")
-    output_file_url = _text("outputFileUrl")
-    output_content = _text("outputContent")
-    processing_status = _text("processingStatus")
-    step = _text("step")
-    error_code = _text("errorCode")
-    error_message = _text("errorMessage")
-    commercial_import_id = _text("commercialImportId")
-    submission = _text("submission")
-    submitted_batches = _number("submittedBatches")
-    submission_batch_size = _number("submissionBatchSize")
-    checksum = _text("checksum")
-    etag = _text("etag")
-    size = _number("size")
-    input_format = _text("inputFormat")
-    rows_read = _number("rowsRead")
-    rows_written = _number("rowsWritten")
-    rows_rejected = _number("rowsRejected")
-    rejects_file_url = _text("rejectsFileUrl")
-    template = _text("template")
-    template_version = _number("templateVersion")
-    mapping = _text("mapping")
-    questions = _text("questions")
-    preview = _text("preview")
-    notices = TextsAttribute(null=True, attr_name="notices")
-    progress = _text("progress")
-    duplicate_of = _text("duplicateOf")
-    is_approved = _flag("isApproved")
-    is_cancel_requested = _flag("isCancelRequested")
-    origin = _text("origin")
-    notice = _text("notice")
-    total_input_tokens = _number("totalInputTokens")
-    total_output_tokens = _number("totalOutputTokens")
-    total_tokens = _number("totalTokens")
+    id = make_text("id")
+    user_id = make_text("userId")
+    user_company_id = make_text("userCompanyId")
+    input_file_name = make_text("inputFileName")
+    input_file_url = make_text("inputFileUrl")
+    options = make_text("options")
+    output_format = make_text("outputFormat")
+    output_file_url = make_text("outputFileUrl")
+    output_content = make_text("outputContent")
+    processing_status = make_text("processingStatus")
+    step = make_text("step")
+    error_code = make_text("errorCode")
+    error_message = make_text("errorMessage")
+    commercial_import_id = make_text("commercialImportId")
+    submission = make_text("submission")
+    submitted_batches = make_number("submittedBatches")
+    submission_batch_size = make_number("submissionBatchSize")
+    checksum = make_text("checksum")
+    etag = make_text("etag")
+    size = make_number("size")
+    input_format = make_text("inputFormat")
+    rows_read = make_number("rowsRead")
+    rows_written = make_number("rowsWritten")
+    rows_rejected = make_number("rowsRejected")
+    rejects_file_url = make_text("rejectsFileUrl")
+    template = make_text("template")
+    template_version = make_number("templateVersion")
+    mapping = make_text("mapping")
+    questions = make_text("questions")
+    preview = make_text("preview")
+    notices = make_texts("notices")
+    progress = make_text("progress")
+    duplicate_of = make_text("duplicateOf")
+    is_approved = make_flag("isApproved")
+    is_cancel_requested = make_flag("isCancelRequested")
+    origin = make_text("origin")
+    notice = make_text("notice")
+    total_input_tokens = make_number("totalInputTokens")
+    total_output_tokens = make_number("totalOutputTokens")
+    total_tokens = make_number("totalTokens")
     cost = DecimalAttribute(null=True, attr_name="cost")
-    price_version = _text("priceVersion")
-    upload_id = _text("uploadId")
-    upload_key = _text("uploadKey")
-    parts = _number("parts")
-    ranges = _number("ranges")
-    fencing_token = _number("fencingToken")
+    price_version = make_text("priceVersion")
+    upload_id = make_text("uploadId")
+    upload_key = make_text("uploadKey")
+    parts = make_number("parts")
+    ranges = make_number("ranges")
+    fencing_token = make_number("fencingToken")
     lease_until = InstantAttribute(null=True, attr_name="leaseUntil")
-    created_at = TimeAttribute(null=True, attr_name="createdAt")
-    updated_at = TimeAttribute(null=True, attr_name="updatedAt")
-    output_content_at = _pointer("outputContentAt")
-    mapping_at = _pointer("mappingAt")
-    questions_at = _pointer("questionsAt")
-    preview_at = _pointer("previewAt")
+    created_at = make_time("createdAt")
+    updated_at = make_time("updatedAt")
+    output_content_at = make_document("outputContentAt")
+    mapping_at = make_document("mappingAt")
+    questions_at = make_document("questionsAt")
+    preview_at = make_document("previewAt")
 
 
 class ImportPartItem(Item):
     """PK `C#co#I#imp`, SK `R#nnnnnn`: a stored part, and where the import goes on after it."""
 
-    number = _number("number")
-    etag = _text("etag")
-    checkpoint = _text("checkpoint")
+    number = make_number("number")
+    etag = make_text("etag")
+    checkpoint = make_text("checkpoint")
 
 
 class ImportRangeItem(Item):
     """PK `C#co#I#imp`, SK `S#nnnnnn`: a range of a large file, and how far it is."""
 
-    number = _number("number")
-    state = _text("state")
-    document = _text("document")
-    progress = _text("progress")
-    fencing_token = _number("fencingToken")
+    number = make_number("number")
+    state = make_text("state")
+    document = make_text("document")
+    progress = make_text("progress")
+    fencing_token = make_number("fencingToken")
     lease_until = InstantAttribute(null=True, attr_name="leaseUntil")
 
 
 class ConversationImportItem(Item):
     """PK `C#co#V#conv`, SK `I#imp`: an import that came from the conversation, and goes with it."""
 
-    import_id = _text("importId")
+    import_id = make_text("importId")
 
 
 class ImportGuardItem(Item):
     """PK `C#co#I#G#sha256#template#version#format`, SK `#`: this file became this output in that import."""
 
-    import_id = _text("importId")
+    import_id = make_text("importId")
 
 
 class TemplateItem(Item):
     """PK `C#co#L#name`, SK `v#nnnnnn`; GSI1 `C#co#L` by name, for the first version alone."""
 
-    company_id = _text("companyId")
-    name = _text("name")
-    version = _number("version")
-    document = _text("document")
-    document_at = _pointer("documentAt")
-    created_at = TimeAttribute(null=True, attr_name="createdAt")
+    company_id = make_text("companyId")
+    name = make_text("name")
+    version = make_number("version")
+    document = make_text("document")
+    document_at = make_document("documentAt")
+    created_at = make_time("createdAt")
 
 
 class MappingItem(Item):
     """PK `C#co#L#name#version#header`, SK `#`: the mapping that this header was given before."""
 
-    mapping = _text("mapping")
-    mapping_at = _pointer("mappingAt")
+    mapping = make_text("mapping")
+    mapping_at = make_document("mappingAt")
 
 
 class CommercialApiItem(Item):
     """PK `C#co#L`, SK `#API`: where the company's imports are handed to."""
 
-    document = _text("document")
+    document = make_text("document")

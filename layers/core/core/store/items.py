@@ -8,17 +8,20 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self, cast
 
 from pydantic.alias_generators import to_camel
-from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import JSONAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
 from core.models import Value
 from core.store.attributes import (
     DecimalAttribute,
-    DocumentAttribute,
     DocumentsAttribute,
     InstantAttribute,
-    TextsAttribute,
-    TimeAttribute,
+    make_document,
+    make_flag,
+    make_number,
+    make_text,
+    make_texts,
+    make_time,
 )
 
 type RawItem = Mapping[str, Mapping[str, Any]]  # DynamoDB's JSON: {"title": {"S": "Hello"}}
@@ -26,40 +29,16 @@ type RawItem = Mapping[str, Mapping[str, Any]]  # DynamoDB's JSON: {"title": {"S
 _NOT_FIELDS = frozenset({"pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk", "ttl"})
 
 
-def _text(name: str) -> UnicodeAttribute:
-    return UnicodeAttribute(null=True, attr_name=name)
-
-
-def _number(name: str) -> NumberAttribute:
-    return NumberAttribute(null=True, attr_name=name)
-
-
-def _time(name: str) -> TimeAttribute:
-    return TimeAttribute(null=True, attr_name=name)
-
-
-def _flag(name: str) -> BooleanAttribute:
-    return BooleanAttribute(null=True, attr_name=name)
-
-
-def _texts(name: str) -> TextsAttribute:
-    return TextsAttribute(null=True, attr_name=name)
-
-
-def _document(name: str) -> DocumentAttribute:
-    return DocumentAttribute(null=True, attr_name=name)
-
-
 class Item(Model):
     """The keys of the one table, and when an item is gone. The two indexes are sparse and hold keys alone."""
 
     pk = UnicodeAttribute(hash_key=True, attr_name="PK")
     sk = UnicodeAttribute(range_key=True, attr_name="SK")
-    gsi1pk = _text("GSI1PK")
-    gsi1sk = _text("GSI1SK")
-    gsi2pk = _text("GSI2PK")
-    gsi2sk = _text("GSI2SK")
-    ttl = _number("ttl")
+    gsi1pk = make_text("GSI1PK")
+    gsi1sk = make_text("GSI1SK")
+    gsi2pk = make_text("GSI2PK")
+    gsi2sk = make_text("GSI2SK")
+    ttl = make_number("ttl")
 
     apart: ClassVar[frozenset[str]] = frozenset()  # fields that the class's user encodes
 
@@ -106,63 +85,63 @@ def to_stored_name(name: str) -> str:
 class CompanyItem(Item):
     """PK `C#co`, SK `#META`; GSI1 `C` by id."""
 
-    id = _text("id")
-    name = _text("name")
-    retention_days = _number("retentionDays")
-    created_at = _time("createdAt")
+    id = make_text("id")
+    name = make_text("name")
+    retention_days = make_number("retentionDays")
+    created_at = make_time("createdAt")
 
 
 class UserItem(Item):
     """PK `C#co#P`, SK user; GSI1 `C#co#P` by e-mail."""
 
-    id = _text("id")
-    company_id = _text("companyId")
-    email = _text("email")
-    name = _text("name")
-    enabled = _flag("enabled")
-    created_at = _time("createdAt")
+    id = make_text("id")
+    company_id = make_text("companyId")
+    email = make_text("email")
+    name = make_text("name")
+    enabled = make_flag("enabled")
+    created_at = make_time("createdAt")
 
 
 class EmailItem(Item):
     """PK `C#co#P#e-mail`, SK `#`: the e-mail address is this user's."""
 
-    user_id = _text("userId")
+    user_id = make_text("userId")
 
 
 class IdentityItem(Item):
     """PK `C#co#X#platform#workspace`, SK external user id; GSI1 `C#co#X`, GSI2 `C#co#X#U#user` where it is known."""
 
-    company_id = _text("companyId")
-    platform = _text("platform")
-    workspace_id = _text("workspaceId")
-    external_user_id = _text("externalUserId")
-    user_id = _text("userId")
-    email = _text("email")
-    refused_for = _text("refusedFor")
-    created_at = _time("createdAt")
+    company_id = make_text("companyId")
+    platform = make_text("platform")
+    workspace_id = make_text("workspaceId")
+    external_user_id = make_text("externalUserId")
+    user_id = make_text("userId")
+    email = make_text("email")
+    refused_for = make_text("refusedFor")
+    created_at = make_time("createdAt")
 
 
 class InstallationItem(Item):
     """PK `C#co#N`, SK `platform#workspace`."""
 
-    id = _text("id")
-    company_id = _text("companyId")
-    platform = _text("platform")
-    workspace_id = _text("workspaceId")
-    enabled = _flag("enabled")
+    id = make_text("id")
+    company_id = make_text("companyId")
+    platform = make_text("platform")
+    workspace_id = make_text("workspaceId")
+    enabled = make_flag("enabled")
     settings = JSONAttribute(null=True, attr_name="settings")
-    secret_name = _text("secretName")
-    status = _text("status")
-    created_at = _time("createdAt")
-    token_expires_at = _time("tokenExpiresAt")
-    rotating_until = _time("rotatingUntil")
-    updated_at = _time("updatedAt")
+    secret_name = make_text("secretName")
+    status = make_text("status")
+    created_at = make_time("createdAt")
+    token_expires_at = make_time("tokenExpiresAt")
+    rotating_until = make_time("rotatingUntil")
+    updated_at = make_time("updatedAt")
 
 
 class WorkspaceItem(Item):
     """PK `X#platform#workspace`, SK `#`: the workspace is this company's."""
 
-    company_id = _text("companyId")
+    company_id = make_text("companyId")
 
 
 class OnceItem(Item):
@@ -177,21 +156,21 @@ class SettingsItem(Item):
 
     apart = frozenset({"prompt", "tools", "output_configuration", "limits"})
 
-    id = _text("id")
-    company_id = _text("companyId")
-    version = _number("version")
-    name = _text("name")
-    model = _text("model")
-    fallback_model = _text("fallbackModel")
-    api_kind = _text("apiKind")
-    temperature = _number("temperature")
-    transcription_model = _text("transcriptionModel")  # empty: recordings are not listened to
-    prompt = _text("prompt")
-    tools = _text("tools")
-    output_configuration = _text("outputConfiguration")
-    limits = _text("limits")
-    created_at = _time("createdAt")
-    overflow = _document("overflow")
+    id = make_text("id")
+    company_id = make_text("companyId")
+    version = make_number("version")
+    name = make_text("name")
+    model = make_text("model")
+    fallback_model = make_text("fallbackModel")
+    api_kind = make_text("apiKind")
+    temperature = make_number("temperature")
+    transcription_model = make_text("transcriptionModel")  # empty: recordings are not listened to
+    prompt = make_text("prompt")
+    tools = make_text("tools")
+    output_configuration = make_text("outputConfiguration")
+    limits = make_text("limits")
+    created_at = make_time("createdAt")
+    overflow = make_document("overflow")
 
 
 class InputItem(Item):
@@ -199,27 +178,27 @@ class InputItem(Item):
 
     apart = frozenset({"prompts", "knowledge_base", "tools", "sub_agents", "output_configuration", "limits"})
 
-    settings_id = _text("settingsId")
-    settings_version = _number("settingsVersion")
-    prompts = _text("prompts")
-    knowledge_base = _text("knowledgeBase")
-    tools = _text("tools")
-    sub_agents = _text("subAgents")
-    output_configuration = _text("outputConfiguration")
-    model = _text("model")
-    fallback_model = _text("fallbackModel")
-    api_kind = _text("apiKind")
-    temperature = _number("temperature")
-    transcription_model = _text("transcriptionModel")
-    limits = _text("limits")
-    overflow = _document("overflow")
+    settings_id = make_text("settingsId")
+    settings_version = make_number("settingsVersion")
+    prompts = make_text("prompts")
+    knowledge_base = make_text("knowledgeBase")
+    tools = make_text("tools")
+    sub_agents = make_text("subAgents")
+    output_configuration = make_text("outputConfiguration")
+    model = make_text("model")
+    fallback_model = make_text("fallbackModel")
+    api_kind = make_text("apiKind")
+    temperature = make_number("temperature")
+    transcription_model = make_text("transcriptionModel")
+    limits = make_text("limits")
+    overflow = make_document("overflow")
 
 
 class ThreadItem(Item):
     """PK `C#co#H#platform#channel#thread`, SK `#`: the thread's conversation; `earlier` ones, the last one first."""
 
-    earlier = _texts("earlier")
-    conversation_id = _text("conversationId")
+    earlier = make_texts("earlier")
+    conversation_id = make_text("conversationId")
 
 
 class ConversationItem(Item):
@@ -231,34 +210,34 @@ class ConversationItem(Item):
     (`ulid@time`), `stopBefore` a time in milliseconds: what was asked before it and still waits is not answered.
     """
 
-    id = _text("id")
-    user_id = _text("userId")
-    user_company_id = _text("userCompanyId")
-    title = _text("title")
-    entity_type = _text("entityType")
-    entity_id = _text("entityId")
-    session_id = _text("sessionId")
-    conversation_source = _text("conversationSource")
-    address = _document("address")
-    status = _text("status")
-    input = _text("input")
-    message_count = _number("messageCount")
-    total_input_tokens = _number("totalInputTokens")
-    total_output_tokens = _number("totalOutputTokens")
-    total_tokens = _number("totalTokens")
+    id = make_text("id")
+    user_id = make_text("userId")
+    user_company_id = make_text("userCompanyId")
+    title = make_text("title")
+    entity_type = make_text("entityType")
+    entity_id = make_text("entityId")
+    session_id = make_text("sessionId")
+    conversation_source = make_text("conversationSource")
+    address = make_document("address")
+    status = make_text("status")
+    input = make_text("input")
+    message_count = make_number("messageCount")
+    total_input_tokens = make_number("totalInputTokens")
+    total_output_tokens = make_number("totalOutputTokens")
+    total_tokens = make_number("totalTokens")
     total_cost = DecimalAttribute(null=True, attr_name="totalCost")
-    cancel_requested = _text("cancelRequested")
-    question_changed = _text("questionChanged")
+    cancel_requested = make_text("cancelRequested")
+    question_changed = make_text("questionChanged")
     stop_before = InstantAttribute(null=True, attr_name="stopBefore")
-    current_task_id = _text("currentTaskId")
-    streaming_task_id = _text("streamingTaskId")
-    outgoing_ids = _texts("outgoingIds")
-    fencing_token = _number("fencingToken")
+    current_task_id = make_text("currentTaskId")
+    streaming_task_id = make_text("streamingTaskId")
+    outgoing_ids = make_texts("outgoingIds")
+    fencing_token = make_number("fencingToken")
     lease_until = InstantAttribute(null=True, attr_name="leaseUntil")
-    summary_until = _text("summaryUntil")
-    rewritten_at = _time("rewrittenAt")
-    created_at = _time("createdAt")
-    updated_at = _time("updatedAt")
+    summary_until = make_text("summaryUntil")
+    rewritten_at = make_time("rewrittenAt")
+    created_at = make_time("createdAt")
+    updated_at = make_time("updatedAt")
 
 
 class MessageItem(Item):
@@ -269,38 +248,38 @@ class MessageItem(Item):
 
     apart = frozenset({"content", "tool_digests"})
 
-    id = _text("id")
-    llm_conversation_id = _text("llmConversationId")
-    external_message_id = _text("externalMessageId")
-    parent_message_id = _text("parentMessageId")
-    role = _text("role")
-    user_prompt = _text("userPrompt")
-    structured_user_prompt = _text("structuredUserPrompt")
-    llm_parsed_output = _text("llmParsedOutput")
-    llm_task_id = _text("llmTaskId")
-    entity_type = _text("entityType")
-    entity_id = _text("entityId")
-    language = _text("language")
-    user_id = _text("userId")
+    id = make_text("id")
+    llm_conversation_id = make_text("llmConversationId")
+    external_message_id = make_text("externalMessageId")
+    parent_message_id = make_text("parentMessageId")
+    role = make_text("role")
+    user_prompt = make_text("userPrompt")
+    structured_user_prompt = make_text("structuredUserPrompt")
+    llm_parsed_output = make_text("llmParsedOutput")
+    llm_task_id = make_text("llmTaskId")
+    entity_type = make_text("entityType")
+    entity_id = make_text("entityId")
+    language = make_text("language")
+    user_id = make_text("userId")
     content = DocumentsAttribute(null=True, attr_name="content")
     tool_digests = DocumentsAttribute(null=True, attr_name="toolDigests")
-    outgoing_ids = _texts("outgoingIds")
-    finish_reason = _text("finishReason")
-    edited_at = _time("editedAt")
-    deleted_at = _time("deletedAt")
-    created_at = _time("createdAt")
-    structured_part = _text("structuredPart")
-    overflow = _document("overflow")
+    outgoing_ids = make_texts("outgoingIds")
+    finish_reason = make_text("finishReason")
+    edited_at = make_time("editedAt")
+    deleted_at = make_time("deletedAt")
+    created_at = make_time("createdAt")
+    structured_part = make_text("structuredPart")
+    overflow = make_document("overflow")
 
 
 class FeedbackItem(Item):
     """PK `C#co#V#conv`, SK `F#ulid of its answer#user`."""
 
-    message_id = _text("messageId")
-    user_id = _text("userId")
-    value = _text("value")
-    comment = _text("comment")
-    created_at = _time("createdAt")
+    message_id = make_text("messageId")
+    user_id = make_text("userId")
+    value = make_text("value")
+    comment = make_text("comment")
+    created_at = make_time("createdAt")
 
 
 class TaskItem(Item):
@@ -309,36 +288,36 @@ class TaskItem(Item):
     `sameAsReply` names the outputs that are, to the letter, the text of the reply: they are stored there alone.
     """
 
-    id = _text("id")
-    llm_conversation_id = _text("llmConversationId")
-    message_id = _text("messageId")
-    parent_task_id = _text("parentTaskId")
-    status = _text("status")
-    llm_settings_id = _text("llmSettingsId")
-    llm_raw_prompt = _text("llmRawPrompt")
-    llm_structured_prompt = _text("llmStructuredPrompt")
-    llm_raw_output = _text("llmRawOutput")
-    llm_structured_output = _text("llmStructuredOutput")
-    total_input_tokens = _number("totalInputTokens")
-    total_output_tokens = _number("totalOutputTokens")
-    total_tokens = _number("totalTokens")
-    cached_tokens = _number("cachedTokens")
-    reasoning_tokens = _number("reasoningTokens")
+    id = make_text("id")
+    llm_conversation_id = make_text("llmConversationId")
+    message_id = make_text("messageId")
+    parent_task_id = make_text("parentTaskId")
+    status = make_text("status")
+    llm_settings_id = make_text("llmSettingsId")
+    llm_raw_prompt = make_text("llmRawPrompt")
+    llm_structured_prompt = make_text("llmStructuredPrompt")
+    llm_raw_output = make_text("llmRawOutput")
+    llm_structured_output = make_text("llmStructuredOutput")
+    total_input_tokens = make_number("totalInputTokens")
+    total_output_tokens = make_number("totalOutputTokens")
+    total_tokens = make_number("totalTokens")
+    cached_tokens = make_number("cachedTokens")
+    reasoning_tokens = make_number("reasoningTokens")
     cost = DecimalAttribute(null=True, attr_name="cost")
-    price_version = _text("priceVersion")
-    model = _text("model")
-    provider_request_id = _text("providerRequestId")
-    time_to_first_token_ms = _number("timeToFirstTokenMs")
-    duration_ms = _number("durationMs")
-    attempt = _number("attempt")
-    hand_overs = _number("handOvers")
-    error_class = _text("errorClass")
-    error_message = _text("errorMessage")
-    outgoing_ids = _texts("outgoingIds")
-    created_at = _time("createdAt")
-    updated_at = _time("updatedAt")
-    same_as_reply = _texts("sameAsReply")
-    overflow = _document("overflow")
+    price_version = make_text("priceVersion")
+    model = make_text("model")
+    provider_request_id = make_text("providerRequestId")
+    time_to_first_token_ms = make_number("timeToFirstTokenMs")
+    duration_ms = make_number("durationMs")
+    attempt = make_number("attempt")
+    hand_overs = make_number("handOvers")
+    error_class = make_text("errorClass")
+    error_message = make_text("errorMessage")
+    outgoing_ids = make_texts("outgoingIds")
+    created_at = make_time("createdAt")
+    updated_at = make_time("updatedAt")
+    same_as_reply = make_texts("sameAsReply")
+    overflow = make_document("overflow")
 
 
 class ToolUsageItem(Item):
@@ -350,34 +329,34 @@ class ToolUsageItem(Item):
 
     apart = frozenset({"said", "request", "response", "error", "step_usage", "spent", "approval"})
 
-    name = _text("name")
-    call_id = _text("callId")
-    type = _text("type")
-    under = _text("under")
-    step = _number("step")
-    place = _number("place")
-    said = _text("said")
-    step_usage = _document("stepUsage")
-    spent = _document("spent")
+    name = make_text("name")
+    call_id = make_text("callId")
+    type = make_text("type")
+    under = make_text("under")
+    step = make_number("step")
+    place = make_number("place")
+    said = make_text("said")
+    step_usage = make_document("stepUsage")
+    spent = make_document("spent")
     spent_cost = DecimalAttribute(null=True, attr_name="spentCost")
-    request = _text("request")
-    response = _text("response")
-    message_id = _text("messageId")
-    status = _text("status")
-    started_at = _time("startedAt")
-    duration_ms = _number("duration")
-    idempotency_key = _text("idempotencyKey")
-    edition = _time("edition")
-    error = _text("error")
-    approval = _text("approval")
-    approval_by = _texts("approvalBy")
-    approval_until = _time("approvalUntil")
-    approval_message_ids = _texts("approvalMessageIds")
-    approval_asked_alone = _document("approvalAskedAlone")
-    decided_by = _text("decidedBy")
-    decided_at = _time("decidedAt")
-    parked_message = _text("parkedMessage")
-    overflow = _document("overflow")
+    request = make_text("request")
+    response = make_text("response")
+    message_id = make_text("messageId")
+    status = make_text("status")
+    started_at = make_time("startedAt")
+    duration_ms = make_number("duration")
+    idempotency_key = make_text("idempotencyKey")
+    edition = make_time("edition")
+    error = make_text("error")
+    approval = make_text("approval")
+    approval_by = make_texts("approvalBy")
+    approval_until = make_time("approvalUntil")
+    approval_message_ids = make_texts("approvalMessageIds")
+    approval_asked_alone = make_document("approvalAskedAlone")
+    decided_by = make_text("decidedBy")
+    decided_at = make_time("decidedAt")
+    parked_message = make_text("parkedMessage")
+    overflow = make_document("overflow")
 
 
 class SummaryItem(Item):
@@ -385,16 +364,16 @@ class SummaryItem(Item):
 
     apart = frozenset({"until"})  # in its key
 
-    text = _text("text")
-    since = _time("since")
-    created_at = _time("createdAt")
+    text = make_text("text")
+    since = make_time("since")
+    created_at = make_time("createdAt")
 
 
 class UsageItem(Item):
     """PK `C#co#Q#yyyymm`, SK `D#dd#U#user` (a person's day) or `M#nn` (a sixteenth of the company's month)."""
 
-    messages = _number("messages")
-    input_tokens = _number("inputTokens")
-    output_tokens = _number("outputTokens")
-    total_tokens = _number("totalTokens")
+    messages = make_number("messages")
+    input_tokens = make_number("inputTokens")
+    output_tokens = make_number("outputTokens")
+    total_tokens = make_number("totalTokens")
     cost = DecimalAttribute(null=True, attr_name="cost")
